@@ -1,0 +1,76 @@
+"""Every error that a user can meet, as one tree. The exit code belongs to the error, the sentence to the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong: where (file:line:column, path or key), what, and what to do about it."""
+
+    where: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} → {self.hint}" if self.hint else text
+
+
+class PublisherError(Exception):
+    """Base of all errors that are meant for users: one or more problems, never a traceback."""
+
+    exit_code: ClassVar[int] = 1
+    headline: ClassVar[str] = "publisher stopped"
+
+    def __init__(self, problems: Iterable[Problem] | Problem | str) -> None:
+        """Take one sentence, one problem or all of them."""
+        if isinstance(problems, str):
+            problems = Problem("", problems)
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InvalidInput(PublisherError):
+    """The manifest, a source or the command's words are wrong; nothing was written."""
+
+    exit_code = 2
+    headline = "The input cannot be published as it is; nothing was written"
+
+
+class Incomplete(PublisherError):
+    """Some objects failed; nothing was committed, and running again sends only those."""
+
+    exit_code = 3
+    headline = "The release is incomplete; nothing was committed. Run the same command again"
+
+
+class LocalTrouble(PublisherError):
+    """This machine: a full disk, an unreadable file, a source that changed while it was read."""
+
+    exit_code = 4
+    headline = "Trouble on this machine; what was live is unchanged"
+
+
+class Conflict(PublisherError):
+    """What is asked would change a published final release, or what somebody else owns."""
+
+    exit_code = 5
+    headline = "A published final release never changes; nothing was written"
+
+
+class Locked(PublisherError):
+    """Another publisher is at work on the same release."""
+
+    exit_code = 6
+    headline = "Another publisher is at work here"
+
+
+class Unreachable(PublisherError):
+    """The target does not answer, refuses, or does not know our credentials."""
+
+    exit_code = 7
+    headline = "The target cannot be reached"

@@ -1,0 +1,119 @@
+"""What was measured of an artifact: the page, the scene and the checks know nothing else. Frozen, free of I/O.
+
+Lengths are nanometres where the name ends in `_nm`, voxels where it ends in `_voxels`; axes are x, y, z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Discriminator
+
+Triple = tuple[float, float, float]
+Whole = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One resolution of a volume: voxel size in nm; size, offset and chunks in voxels of this scale."""
+
+    key: str
+    voxel_size_nm: Triple
+    size_voxels: Whole
+    offset_voxels: Whole
+    chunk_voxels: Whole
+    encoding: str
+    sharded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """An array: its format, what a voxel is, and its scales, finest first."""
+
+    format: Literal["precomputed", "n5", "zarr2", "zarr3"]
+    role: Literal["image", "segmentation"]
+    data_type: str
+    channels: int
+    scales: tuple[Scale, ...]
+    segment_properties: str | None = None  # the key of a folder beside the volume, made from a table
+    kind: Literal["volume"] = "volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its name and type are the file's own, the words are the manifest's."""
+
+    name: str
+    type: str
+    nulls: int
+    description: str = ""
+    unit: str = ""
+    references: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table as it is published."""
+
+    format: Literal["feather", "parquet", "csv"]
+    compression: str
+    rows: int
+    columns: tuple[Column, ...]
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class SkeletonFacts:
+    """A set of skeletons: how many, in which forms, their bounding box, and one node to look at."""
+
+    formats: tuple[str, ...]
+    count: int
+    nodes: int
+    swc_unit_nm: float
+    bounds_nm: tuple[Triple, Triple] | None
+    node_nm: Triple | None
+    ids: tuple[str, ...] = ()  # at most ten, for scenes and examples
+    segmentation: str = ""
+    kind: Literal["skeletons"] = "skeletons"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshFacts:
+    """A precomputed mesh folder, as its `info` says."""
+
+    form: Literal["legacy", "multiresolution"]
+    sharded: bool
+    segmentation: str = ""
+    kind: Literal["meshes"] = "meshes"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFacts:
+    """A precomputed annotation folder, as its `info` says; bounds are in the units of `dimensions`, metres per unit."""
+
+    annotation_type: str
+    dimensions: dict[str, tuple[float, str]]
+    lower_bound: tuple[float, ...]
+    upper_bound: tuple[float, ...]
+    properties: tuple[str, ...]
+    relationships: tuple[str, ...]
+    sharded: bool
+    segmentation: str = ""
+    kind: Literal["annotations"] = "annotations"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file, or a folder of files, that is published as it is."""
+
+    tree: bool
+    media_type: str = ""
+    server: str = ""  # the database server that a dump belongs to
+    kind: Literal["file"] = "file"
+
+
+Facts = Annotated[
+    VolumeFacts | TableFacts | SkeletonFacts | MeshFacts | AnnotationFacts | FileFacts,
+    Discriminator("kind"),
+]

@@ -1,0 +1,138 @@
+"""The values that flow between the steps. Frozen, and free of I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+
+class Form(StrEnum):
+    """How the stored bytes come from the source's bytes."""
+
+    AS_IS = "as-is"
+    GZIP = "gzip"
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers that an object carries. `content_encoding` is exactly "gzip" or None."""
+
+    content_type: str
+    content_encoding: Literal["gzip"] | None
+    cache_control: str
+
+
+class ObjectSpec(NamedTuple):
+    """One object that a release wants: its key, its headers, and the local file it is made from."""
+
+    key: str
+    artifact: str
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    form: Form
+    headers: Headers
+
+
+class Digest(NamedTuple):
+    """What an object's *content* is: its bytes once Content-Encoding is undone. This is an object's identity."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Entry(NamedTuple):
+    """One row of the inventory. `size_bytes` and `stored_sha256` are of the stored bytes, `content_*` of the content."""
+
+    key: str
+    artifact: str
+    size_bytes: int
+    stored_sha256: str
+    content_size_bytes: int
+    content_sha256: str
+    headers: Headers
+
+
+class Stored(NamedTuple):
+    """What a target says is stored under a key, without reading it."""
+
+    key: str
+    size_bytes: int
+    content_encoding: str | None
+
+
+class Op(StrEnum):
+    """What a change does to the target: `+` add, `~` replace, `=` leave, `?` live but no longer described."""
+
+    ADD = "+"
+    REPLACE = "~"
+    KEEP = "="
+    ORPHAN = "?"
+
+
+class Change(NamedTuple):
+    """One line of a plan. `spec` is missing for `?`; `entry` is there where the object's digests are known already."""
+
+    op: Op
+    key: str
+    artifact: str
+    size_bytes: int
+    reason: str
+    spec: ObjectSpec | None = None
+    entry: Entry | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether publishing it sends an object."""
+        return self.op in {Op.ADD, Op.REPLACE}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of objects and stored bytes; the only mutable value here, because streams are counted as they pass."""
+
+    objects: int = 0
+    size_bytes: int = 0
+    content_size_bytes: int = 0
+
+    def add(self, size_bytes: int, content_size_bytes: int = 0) -> None:
+        """Count one more object."""
+        self.objects += 1
+        self.size_bytes += size_bytes
+        self.content_size_bytes += content_size_bytes
+
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check noticed: which check, how bad, where (key or address), and in words what to do."""
+
+    check: str
+    severity: Severity
+    key: str
+    message: str
+    artifact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify` saw, from which address, how deep, and when."""
+
+    base_url: str
+    release: str
+    depth: str
+    checked_at: str
+    objects: int
+    size_bytes: int
+    digests: int
+    digest_bytes: int
+    probes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that makes the release wrong."""
+        return not any(finding.severity == "error" for finding in self.findings)

@@ -1,0 +1,154 @@
+"""The commit record: `<version>/.release/release.json`, written last; a release without it does not exist.
+
+It says everything that a page, a check or a scene needs to know, so that they also work from a URL alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from publisher.errors import InvalidInput, Problem
+from publisher.facts import Facts
+
+RELEASES_KEY = "releases.json"
+
+
+def folder(version: str) -> str:
+    """Where a release keeps its record and its inventories."""
+    return f"{version}/.release"
+
+
+def record_key(version: str) -> str:
+    """Return the key of a release's commit record."""
+    return f"{folder(version)}/release.json"
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryRef:
+    """Which inventory the record commits."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read: `public`, `private` or `unmanaged`, and the origins that a browser may come from."""
+
+    mode: str = "public"
+    origins: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A coordinate space: the size of its voxel along x, y, z, in `units`."""
+
+    name: str
+    voxel_size: tuple[float, float, float]
+    units: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One artifact as it is live (or, when `external`, as its owner hosts it)."""
+
+    name: str
+    section: str
+    title: str
+    description: str
+    group: str
+    key: str  # the object's key, or the prefix of its tree; empty when external
+    space: Space | None
+    external: str = ""
+    stated: Mapping[str, Any] | None = None  # what the owner of an external artifact says; never measured
+    facts: Facts | None = None
+    objects: int = 0
+    size_bytes: int = 0
+    content_size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRef:
+    """One scene: where its JSON lies, and what it is called."""
+
+    name: str
+    title: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A published release: what it is, where its inventory lies, and what it holds."""
+
+    release: str
+    status: str
+    date: str
+    dataset: Mapping[str, Any]
+    public_url: str
+    access: Access
+    artifacts: tuple[Described, ...]
+    scenes: tuple[SceneRef, ...]
+    programmatic: Mapping[str, Any]
+    objects: int = 0
+    size_bytes: int = 0
+    content_size_bytes: int = 0
+    inventory: InventoryRef | None = None
+    created: str = ""
+    publisher: str = ""
+    schema: int = 1
+
+    def same_as(self, other: Record) -> bool:
+        """Whether two records say the same, apart from when and by which publisher they were written."""
+        return replace(self, created="", publisher="") == replace(other, created="", publisher="")
+
+
+_ADAPTER = TypeAdapter(Record)
+
+
+def dump(record: Record) -> bytes:
+    """Return the record as JSON for people and programs: indented, keys in the order of the class."""
+    return (json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def parse(data: bytes, where: str) -> Record:
+    """Read a record back; raise InvalidInput when it is none."""
+    try:
+        return _ADAPTER.validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(
+            Problem(where, f"this is not a release record ({place}: {first['msg']})", "was it written by publisher?")
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRef:
+    """One line of `releases.json`."""
+
+    version: str
+    status: str
+    date: str
+    title: str
+    record: str
+
+
+def dump_releases(releases: Mapping[str, ReleaseRef], latest: str) -> bytes:
+    """Return `releases.json`: which releases exist at a target, and which is the newest."""
+    rows = [asdict(releases[version]) for version in releases]
+    return (json.dumps({"schema": 1, "latest": latest, "releases": rows}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def parse_releases(data: bytes | None) -> dict[str, ReleaseRef]:
+    """Read `releases.json`; an absent one names no release."""
+    if data is None:
+        return {}
+    return {row["version"]: ReleaseRef(**row) for row in json.loads(data)["releases"]}
