@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -38,9 +39,8 @@ def write(entries: Iterable[Entry], sink: IO[bytes]) -> int:
     repeated = ["artifact", "content_type", "content_encoding", "cache_control"]
     with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=repeated) as writer:
         for batch in _batches(entries):
-            if batch[0].key <= last or any(a.key >= b.key for a, b in zip(batch, batch[1:], strict=False)):
-                message = f"inventory entries are not sorted near {batch[0].key}"
-                raise AssertionError(message)
+            if batch[0].key <= last or any(a.key >= b.key for a, b in pairwise(batch)):
+                raise ValueError(f"inventory entries are not sorted near {batch[0].key}")
             last = batch[-1].key
             columns = zip(*((*entry[:6], *_header_cells(entry.headers)) for entry in batch), strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
@@ -90,8 +90,8 @@ def _headers(content_type: str, content_encoding: str | None, cache_control: str
 
 def _entries(table: Any) -> Iterator[Entry]:  # noqa: ANN401 - a pyarrow Table or RecordBatch; pyarrow has no types
     columns = [table.column(name).to_pylist() for name, _ in COLUMNS]
-    for row in zip(*columns, strict=True):
-        yield Entry(*row[:6], _headers(*row[6:]))
+    for key, artifact, size, stored, content_size, content, kind, encoding, cache in zip(*columns, strict=True):
+        yield Entry(key, artifact, size, stored, content_size, content, _headers(kind, encoding, cache))
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -40,8 +40,6 @@ SILENCE = Silence()
 @contextmanager
 def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     """Record how long a step took, in seconds, also when it fails."""
-
-
     start = perf_counter()
     try:
         yield

@@ -1,0 +1,39 @@
+"""Meshes: precomputed folders pass through."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from publisher.artifacts.base import Artifact, Bench, Made
+from publisher.errors import InvalidInput, Problem
+from publisher.formats import precomputed
+
+
+class Meshes(Artifact):
+    """Meshes of segments, as a neuroglancer precomputed folder (legacy or multi-resolution)."""
+
+    section: ClassVar[str] = "meshes"
+    default_group: ClassVar[str] = "Meshes"
+
+    units: str | None = None
+    """Units of the vertices, such as nm or 8 nm."""
+    segmentation: str | None = None
+    """Name of the volume whose segments these are."""
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """The segmentation."""
+        return (("segmentation", self.segmentation),) if self.segmentation else ()
+
+    def stage(self, bench: Bench) -> Made:
+        """Read the folder's `info`."""
+        if precomputed.info_path(bench.source) is None:
+            raise InvalidInput(
+                Problem(
+                    str(bench.source),
+                    "is not a precomputed mesh folder (it has no info)",
+                    "publish OBJ, PLY or ngmesh files as they are under `files`; meshes are not built from them yet",
+                )
+            )
+        facts = precomputed.mesh_facts(bench.source, self.segmentation or "")
+        return Made((self.tree(bench, role=precomputed.roles(bench.source), encoded_names=True),), facts)

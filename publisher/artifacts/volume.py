@@ -1,0 +1,66 @@
+"""Volumes: image and segmentation arrays that readers open where they lie. Published byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from publisher.artifacts.base import Artifact, Bench, Made
+from publisher.errors import InvalidInput, Problem
+from publisher.facts import VolumeFacts
+from publisher.formats import arrays, precomputed, segment_properties
+from publisher.tree import Role, Tree
+
+
+class Volume(Artifact):
+    """A volume: neuroglancer precomputed (also with .gz files), N5, zarr v2 or v3."""
+
+    section: ClassVar[str] = "volumes"
+    default_group: ClassVar[str] = "Image data"
+
+    segment_properties: str | None = None
+    """Name of a table that makes the viewer's searchable list of segments."""
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """The table of segment properties."""
+        return (("segment_properties", self.segment_properties),) if self.segment_properties else ()
+
+    def stage(self, bench: Bench) -> Made:
+        """Read the volume's metadata; make segment properties beside it where a table is named."""
+        facts, role, encoded_names = look(bench.source)
+        trees = [self.tree(bench, role=role, encoded_names=encoded_names)]
+        if self.segment_properties and self.source:
+            if facts.role != "segmentation":
+                raise InvalidInput(
+                    Problem("", "has segment_properties, but is an image", "only segmentations have segments")
+                )
+            # Beside the volume and not in it: a source is published byte for byte, its `info` too.
+            key = f"{bench.key}-segment-properties"
+            folder = bench.work / "segment-properties" / self.name
+            segment_properties.write(bench.table(self.segment_properties), folder)
+            trees.append(Tree(artifact=self.name, key=key, path=folder, role=lambda _: "json"))
+            facts = replace(facts, segment_properties=key)
+        return Made(tuple(trees), facts)
+
+
+def look(source: Path) -> tuple[VolumeFacts, Role, bool]:
+    """Find out which format a folder is; return its facts, the role of its files, and whether `.gz` names are encoded.
+
+    Raises:
+        InvalidInput: it is none that can be published, or its metadata does not hold.
+
+    """
+    if precomputed.info_path(source) is not None:
+        return precomputed.volume_facts(source), precomputed.roles(source), True
+    facts = arrays.facts(source)
+    if facts is None:
+        raise InvalidInput(
+            Problem(
+                str(source),
+                "is not a volume: none of info (precomputed), attributes.json (N5), zarr.json, .zarray or .zgroup is in it",
+                "give the folder that holds one of them",
+            )
+        )
+    return facts, arrays.roles(source), False

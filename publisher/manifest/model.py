@@ -1,0 +1,289 @@
+"""The release manifest as frozen models: what a dataset release is. No I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from publisher import record
+from publisher.artifacts import DATABASE, KINDS, Artifact, Model
+from publisher.artifacts.base import Slug, Text, Triple
+from publisher.units import nanometres
+
+RESERVED_VERSIONS = frozenset({"site", "viewer", "latest", "releases.json"})
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+Place = tuple[str | int, ...]  # keys and indexes that lead to a value
+
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm|m)$")]
+
+
+class Author(Model):
+    """Somebody who made the dataset."""
+
+    name: Text
+    orcid: Annotated[str, StringConstraints(pattern=r"^(https://orcid\.org/)?\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = (
+        None
+    )
+    affiliation: str | None = None
+
+
+class Dataset(Model):
+    """What the dataset is, in words for people and programs."""
+
+    name: Slug
+    """Slug: file names, scene titles."""
+    title: Text
+    description: Text
+    """Markdown; no HTML."""
+    license: Text
+    """SPDX identifier, such as CC-BY-4.0."""
+    authors: Annotated[tuple[Author, ...], Field(min_length=1)]
+    citation: str | None = None
+    doi: str | None = None
+    homepage: str | None = None
+    contact: str | None = None
+    keywords: tuple[str, ...] = ()
+    species: str | None = None
+
+
+class Space(Model):
+    """A coordinate space, which artifacts are in: the size of its voxel along x, y, z."""
+
+    name: Text
+    voxel_size: Triple
+    units: Units = "nm"
+    description: str = ""
+    """Such as how it was made, or which package transforms to it."""
+
+    @model_validator(mode="after")
+    def _above_nothing(self) -> Space:
+        if min(self.voxel_size) <= 0:
+            raise PydanticCustomError("voxel_size", "voxel_size must be three lengths above 0")
+        return self
+
+    def value(self) -> record.Space:
+        """Return it as it stands in the record."""
+        return record.Space(self.name, self.voxel_size, self.units, self.description)
+
+
+class NamedSpace(Space):
+    """A further space; its name is its key in `spaces`."""
+
+    name: Text = ""
+
+
+class Cors(Model):
+    """Which web pages may read the objects from a browser."""
+
+    origins: Annotated[tuple[Text, ...], Field(min_length=1)] = ("*",)
+
+
+class Target(Model):
+    """Where the release goes: a folder or a bucket prefix."""
+
+    url: Text
+    """Folder relative to the manifest, s3://bucket/prefix or gs://bucket/prefix."""
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Address under which readers find it; the provider's own where it is left out."""
+    access: Literal["public", "private", "unmanaged"] = "public"
+    cors: Cors = Cors()
+
+
+class Layer(Model):
+    """One layer of a scene. Every field of the viewer's own layer state can be set under `state`."""
+
+    artifact: Slug
+    """Name of the artifact that it shows."""
+    name: Text | None = None
+    """What the viewer calls it."""
+    segments: tuple[int, ...] | None = None
+    """Segments that are selected at first."""
+    visible: bool = True
+    shader: str | None = None
+    color: str | None = None
+    """Such as #ff8800."""
+    state: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the viewer's layer state, as neuroglancer names them."""
+
+
+class Scene(Model):
+    """A view of the release in neuroglancer."""
+
+    name: Slug
+    title: Text | None = None
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
+    position: Triple | None = None
+    """Centre of the view in voxels of the scene's space."""
+    zoom: Annotated[float, Field(gt=0)] | None = None
+    """Nanometres a screen pixel in the cross-sections."""
+    projection_zoom: Annotated[float, Field(gt=0)] | None = None
+    """Nanometres that the height of the 3-d view spans."""
+    layout: Literal["xy", "yz", "xz", "xy-3d", "yz-3d", "xz-3d", "4panel", "3d", "4panel-alt"] | None = None
+    segment_query: str | None = None
+    selected: Slug | None = None
+    """Artifact whose layer's panel is open at first."""
+    state: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the viewer's state, as neuroglancer names them."""
+
+
+class NeuPrint(Model):
+    """A neuPrint server that holds the dataset."""
+
+    server: Text
+    dataset: Text
+    example: str | None = None
+    """A cell type that the examples ask for."""
+
+
+class Dvid(Model):
+    """A DVID server that holds the dataset."""
+
+    server: Text
+    uuid: Text
+
+
+class BossDB(Model):
+    """Where BossDB holds the dataset."""
+
+    server: str = "https://api.bossdb.io"
+    collection: Text
+    experiment: Text
+    channel: str | None = None
+
+
+class Cave(Model):
+    """A CAVE datastack."""
+
+    server: Text
+    datastack: Text
+
+
+class Programmatic(Model):
+    """Services that serve the same data."""
+
+    neuprint: NeuPrint | None = None
+    dvid: Dvid | None = None
+    bossdb: BossDB | None = None
+    cave: Cave | None = None
+    flybrains: Text | None = None
+    """Name of the dataset's space in navis-flybrains, for transforms to template brains."""
+
+
+class Site(Model):
+    """Where the download site is built, and who hosts it."""
+
+    host: Literal["target", "none"] = "none"
+    """`target` publishes it beside the data; a local target always has it."""
+    project: Text | None = None
+    """Folder of the MkDocs project; default: in the work folder beside the manifest."""
+
+
+class _Head(Model):
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    """Version of this format."""
+    version: Version
+    """Quoted, so that "1.10" stays what it is."""
+    date: dt.date
+    status: Literal["draft", "final"]
+    """A published final release never changes."""
+    previous: Text | None = None
+    """Manifest of the release before this one."""
+    dataset: Dataset
+    space: Space | None = None
+    """Default space of every artifact."""
+    spaces: dict[Slug, NamedSpace] = Field(default_factory=dict)
+    """Further spaces by name, such as a mirrored one or a template."""
+    targets: dict[Slug, Target] = Field(default_factory=dict)
+    """Where the release goes; the first is the default."""
+
+
+# The sections are the kinds of artifacts: a new kind needs no line here.
+_LISTS: dict[str, Any] = {kind.section: (tuple[kind, ...], Field((), description=kind.__doc__)) for kind in KINDS}  # type: ignore[valid-type]
+_ROLES: dict[str, Any] = {name: (kind | None, Field(None, description=kind.__doc__)) for name, kind in DATABASE.items()}
+_Database = create_model("Database", __base__=Model, **_ROLES)
+_Sections = create_model(
+    "_Sections",
+    __base__=_Head,
+    **_LISTS,
+    database=(_Database | None, Field(None, description="The database behind neuPrint.")),
+)
+
+
+class Release(_Sections):
+    """One version of a dataset."""
+
+    scenes: tuple[Scene, ...] = ()
+    programmatic: Programmatic = Programmatic()
+    site: Site = Site()
+
+    @property
+    def final(self) -> bool:
+        """Whether the release must never change once it is published."""
+        return self.status == "final"
+
+    @cached_property
+    def placed(self) -> tuple[tuple[Artifact, Place], ...]:
+        """All artifacts in the order in which they are staged, each with its place in the manifest."""
+        found: list[tuple[Artifact, Place]] = []
+        for kind in KINDS:
+            listed: tuple[Artifact, ...] = getattr(self, kind.section)
+            found += [(artifact, (kind.section, index)) for index, artifact in enumerate(listed)]
+        database = getattr(self, "database", None)
+        roles = ((role, getattr(database, role, None)) for role in DATABASE)
+        found += [(artifact, ("database", role)) for role, artifact in roles if artifact is not None]
+        return tuple(found)
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """All artifacts, in the order in which they are staged."""
+        return tuple(artifact for artifact, _ in self.placed)
+
+    def key(self, artifact: Artifact) -> str:
+        """Return the place of an artifact below the target."""
+        if artifact.key is None:
+            return f"{self.version}/{artifact.section}/{artifact.name}{artifact.key_suffix}"
+        return self.fill(artifact.key, artifact)
+
+    def fill(self, text: str, artifact: Artifact) -> str:
+        """Substitute {version}, {dataset}, {section} and {name}; others stay, and are reported by `problems`."""
+        values = {
+            "version": self.version,
+            "dataset": self.dataset.name,
+            "section": artifact.section,
+            "name": artifact.name,
+        }
+        return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+    def scene_key(self, scene: Scene) -> str:
+        """Return the key of a scene: the first has the plain name."""
+        stem = f"{self.version}/{self.dataset.name}-{self.version}"
+        return f"{stem}.json" if scene is self.scenes[0] else f"{stem}-{scene.name}.json"
+
+    def space_of(self, artifact: Artifact) -> record.Space | None:
+        """Return the space that an artifact is in."""
+        if artifact.space is not None and artifact.space in self.spaces:
+            named = self.spaces[artifact.space]
+            return record.Space(named.name or artifact.space, named.voxel_size, named.units, named.description)
+        return self.space.value() if self.space else None
+
+
+def schema() -> dict[str, Any]:
+    """Return the manifest's JSON Schema, which editors complete from."""
+    made: dict[str, Any] = Release.model_json_schema(by_alias=True)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "publisher release manifest"
+    return made
+
+
+def unit_nm(space: record.Space) -> Triple:
+    """Return the voxel of a space in nm."""
+    factor = nanometres(space.units)
+    x, y, z = space.voxel_size
+    return x * factor, y * factor, z * factor

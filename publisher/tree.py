@@ -1,0 +1,249 @@
+"""A tree: one file or folder on disk that becomes objects. Walked in the order of keys, looked at before it is public.
+
+Memory does not grow with the number of files: a folder of millions of chunks is sorted through temporary runs on disk.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import pickle
+import stat
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+from publisher import safety
+from publisher.errors import Problem
+from publisher.headers import GZIP_MAGIC, Contradiction, Gzip, Rule, headers, keeps_gz, rule, rule_for_name, stored_form
+from publisher.objects import ObjectSpec
+
+Role = Callable[[str], str]
+
+RUN = 50_000  # names of one folder that are held in memory at once
+BLOCK = 512  # names of one run that are read back at once
+
+Sortable = TypeVar("Sortable", bound=tuple[object, ...])
+
+
+def by_name(relative: str) -> str:
+    """Say that no format claims this file: its name alone decides (the default of a tree)."""
+    del relative
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Where objects come from.
+
+    `role` tells a file's role from its path below the tree, "" for one that only its name describes. In a tree with
+    `encoded_names`, a file `X.gz` stands for object `X`. `allow` holds what somebody has looked at and found harmless,
+    by its exact path below the tree.
+    """
+
+    artifact: str
+    key: str
+    path: Path
+    role: Role = by_name
+    encoded_names: bool = False
+    only: str = ""  # a suffix; other files are left out
+    allow: Mapping[str, str] = field(default_factory=dict)
+
+
+class File(NamedTuple):
+    """One file of a tree: its path below the tree as it will be published, and where it lies."""
+
+    relative: str
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    gz_name: bool
+
+
+def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
+    """Yield the objects of a tree sorted by key, and what speaks against publishing them."""
+    for file in walk(tree):
+        if isinstance(file, Problem):
+            yield file
+            continue
+        key = f"{tree.key}/{file.relative}" if file.relative else tree.key
+        name = file.relative or os.path.basename(tree.key)  # noqa: PTH119 - a key is no path of this system
+        role = tree.role(file.relative or name)
+        row = rule(role) if role else rule_for_name(name)
+        yield from _problems(tree, file, key, row)
+        try:
+            gzip_bytes = row.gzip is not Gzip.INSIDE and is_gzip(file.path)
+            form, encoded = stored_form(row, gz_name=file.gz_name, gzip_bytes=gzip_bytes)
+        except Contradiction as error:
+            yield Problem(file.path, f"{error}", "store it in the one form that its format allows")
+        except OSError as error:
+            yield Problem(file.path, f"cannot be read: {error.strerror}", "make it readable for this user")
+        else:
+            head = headers(row, encoded=encoded, final=final)
+            yield ObjectSpec(key, tree.artifact, file.path, file.size_bytes, file.mtime_ns, form, head)
+
+
+def walk(tree: Tree) -> Iterator[File | Problem]:
+    """Yield the files of a tree in the order of their keys."""
+    root = tree.path.resolve()
+    if root.is_dir():
+        yield from _walk(tree, root, str(root), "")
+    else:
+        yield from _file(str(root), "", gz_name=False)
+
+
+def is_gzip(path: str) -> bool:
+    """Whether a file is gzip: its magic *and* an inflate that works; a raw chunk has the magic once in 2^24."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a million of these: Path costs more than the read
+        data = file.read(len(GZIP_MAGIC))
+        if data != GZIP_MAGIC:
+            return False
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            while data:
+                inflate.decompress(data, 1 << 20)
+                data = inflate.unconsumed_tail or file.read(1 << 18)
+        except zlib.error:
+            return False
+        return inflate.eof
+
+
+class _Name(NamedTuple):
+    """One name in a folder, sorting as its key does: folders as `name/`, `X.gz` as `X` where names are encoded."""
+
+    published: str
+    name: str
+    link: bool
+
+
+def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | Problem]:
+    previous = ""
+    try:
+        yield from _collisions(folder)
+        for published, name, link in in_order(_names(folder, encoded_names=tree.encoded_names)):
+            path = f"{folder}/{name}"
+            is_folder = published.endswith("/")
+            if published == previous:
+                yield Problem(path, "lies beside the same object without .gz", "keep one of the two")
+                continue
+            previous = published
+            if why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link):
+                yield why
+            elif is_folder:
+                yield from _walk(tree, root, path, prefix + published)
+            elif not tree.only or published.endswith(tree.only):
+                yield from _file(path, prefix + published, gz_name=published != name)
+    except OSError as error:
+        yield Problem(error.filename or folder, f"cannot be read: {error.strerror}", "make it readable for this user")
+
+
+def _file(path: str, relative: str, *, gz_name: bool) -> Iterator[File | Problem]:
+    try:
+        info = os.stat(path)  # noqa: PTH116 - a million of these
+    except OSError as error:
+        yield Problem(path, f"cannot be read: {error.strerror}", "a broken link, or not ours to read?")
+        return
+    if not stat.S_ISREG(info.st_mode):
+        yield Problem(path, "is neither a file nor a folder", "remove it from the source")
+        return
+    yield File(relative, path, info.st_size, info.st_mtime_ns, gz_name)
+
+
+def _refusal(tree: Tree, root: Path, path: str, relative: str, *, folder: bool, link: bool) -> Problem | None:
+    """Return why a file or folder must not be published, unless somebody has allowed this very path with a reason."""
+    name = relative.rpartition("/")[2]
+    if why := safety.hostile(name):
+        return Problem(ascii(path), why, "rename it")
+    if relative in tree.allow:
+        return None
+    allow = f"remove it, or allow it: `allow: [{{path: {relative}, reason: …}}]`"
+    if why := safety.secret_name(name, folder=folder):
+        return Problem(path, f"is {why}", allow)
+    return _link(root, Path(path), allow, folder=folder) if link else None
+
+
+def _link(root: Path, path: Path, allow: str, *, folder: bool) -> Problem | None:
+    real = path.resolve()
+    if not real.is_relative_to(root):
+        return Problem(str(path), f"is a link that leaves the source, to {real}", allow)
+    if folder and path.parent.resolve().is_relative_to(real):
+        return Problem(str(path), "is a link to a folder that holds it", "remove it")
+    return None
+
+
+def _problems(tree: Tree, file: File, key: str, row: Rule) -> Iterator[Problem]:
+    if len(key.encode()) > safety.MAX_KEY_BYTES:
+        yield Problem(file.path, f"becomes a key of {len(key.encode())} bytes; stores take 1024", "shorten the path")
+    text = row.content_type.startswith("text/") or row.content_type.endswith(("json", "yaml")) or row.roles == ""
+    if text and file.size_bytes <= safety.SCANNED_BYTES and file.relative not in tree.allow:
+        with open(file.path, "rb") as source:  # noqa: PTH123 - as above
+            found = safety.secret_text(source.read())
+        if found:
+            hint = f"remove it, or allow it: `allow: [{{path: {file.relative or '.'}, reason: …}}]`"
+            yield Problem(file.path, f"holds {found}", hint)
+
+
+def _names(folder: str, *, encoded_names: bool) -> Iterator[_Name]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if safety.junk(name):
+                continue
+            if entry.is_dir():
+                published = name + "/"
+            elif encoded_names and name.endswith(".gz") and not keeps_gz(name):
+                published = name[:-3]
+            else:
+                published = name
+            yield _Name(published, name, entry.is_symlink())
+
+
+def _collisions(folder: str) -> Iterator[Problem]:
+    """Name the files of a folder that a disk which ignores case would take for one."""
+    with os.scandir(folder) as entries:
+        if all(safety.fold(entry.name) == entry.name for entry in entries):
+            return
+    with os.scandir(folder) as entries:
+        previous, first = "", ""
+        for folded, name in in_order((safety.fold(entry.name), entry.name) for entry in entries):
+            if folded == previous:
+                yield Problem(
+                    f"{folder}/{name}", f"differs from {first} only by case or accents", "many disks take them for one"
+                )
+            previous, first = folded, name
+
+
+def in_order(items: Iterable[Sortable], run: int = RUN) -> Iterator[Sortable]:
+    """Yield items sorted, holding at most `run` of them in memory: longer streams go through sorted runs on disk."""
+    source = iter(items)
+    batch = sorted(islice(source, run))
+    following = list(islice(source, 1))
+    if not following:
+        yield from batch
+        return
+    with tempfile.TemporaryFile() as disk:
+        runs = [_spill(disk, batch)]
+        while following:
+            runs.append(_spill(disk, sorted([*following, *islice(source, run - 1)])))
+            following = list(islice(source, 1))
+        del batch
+        yield from heapq.merge(*(_unspill(disk, blocks) for blocks in runs))
+
+
+def _spill(disk: IO[bytes], batch: list[Sortable]) -> list[int]:
+    """Write a sorted run in blocks; return where each block begins."""
+    blocks = []
+    for start in range(0, len(batch), BLOCK):
+        blocks.append(disk.seek(0, os.SEEK_END))
+        pickle.dump(batch[start : start + BLOCK], disk)
+    return blocks
+
+
+def _unspill(disk: IO[bytes], blocks: list[int]) -> Iterator[Sortable]:
+    for block in blocks:
+        disk.seek(block)
+        yield from pickle.load(disk)  # noqa: S301 - a nameless temporary file of this very process
