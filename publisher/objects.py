@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -72,7 +73,11 @@ class Op(StrEnum):
 
 
 class Change(NamedTuple):
-    """One line of a plan. `spec` is missing for `?`; `entry` is there where the object's digests are known already."""
+    """One line of a plan.
+
+    `spec` is missing for `?`; `entry` is there where the object's digests are known already; `recorded` says that the
+    live record has this very entry, so that publishing the change makes no difference to what the release is.
+    """
 
     op: Op
     key: str
@@ -81,6 +86,7 @@ class Change(NamedTuple):
     reason: str
     spec: ObjectSpec | None = None
     entry: Entry | None = None
+    recorded: bool = False
 
     @property
     def writes(self) -> bool:
@@ -101,6 +107,29 @@ class Tally:
         self.objects += 1
         self.size_bytes += size_bytes
         self.content_size_bytes += content_size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What publishing will do: changes sorted by key, which can be iterated more than once, and their totals.
+
+    Totals are by change, and by artifact and change; sizes are the source's where an object is not stored yet.
+    """
+
+    changes: Iterable[Change]
+    totals: Mapping[Op, Tally]
+    artifacts: Mapping[str, Mapping[Op, Tally]]
+    news: int  # changes that the live record does not have: none, and the release is what it was
+
+    @property
+    def empty(self) -> bool:
+        """Whether every object is live already, and no other is."""
+        return not any(tally.objects for op, tally in self.totals.items() if op is not Op.KEEP)
+
+    def tally(self, *ops: Op) -> Tally:
+        """Return objects and bytes of some kinds of changes together."""
+        chosen = [self.totals[op] for op in ops]
+        return Tally(sum(tally.objects for tally in chosen), sum(tally.size_bytes for tally in chosen))
 
 
 Severity = Literal["error", "warning", "note"]

@@ -1,0 +1,218 @@
+"""Plan: sources + what is live → a sorted stream of changes with a reason each. Writes nothing to a target."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from publisher.errors import Conflict, InvalidInput, Problem
+from publisher.objects import Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
+from publisher.parallel import ordered_map
+from publisher.payload import content_digest, measure
+from publisher.progress import SILENCE, Meter, Progress
+from publisher.record import Record
+from publisher.spool import Spool
+from publisher.targets import Target
+from publisher.tree import Tree, specs
+from publisher.words import count
+
+MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
+
+Pair = tuple[str, ObjectSpec | None, Entry | None]  # a key, what is wanted there, and what the live record says
+
+
+def plan(
+    trees: Iterable[Tree],
+    target: Target,
+    live: tuple[Record, Iterable[Entry]] | None,
+    *,
+    version: str,
+    final: bool,
+    progress: Progress = SILENCE,
+) -> Plan:
+    """Compare what a release wants with what is live.
+
+    Args:
+        trees: where the objects come from.
+        target: where they go.
+        live: the record of this version at the target, with its inventory, where there is one.
+        version: of the release; objects below its folder that no record names are an unfinished run's.
+        final: whether the release will be final.
+        progress: who is told.
+
+    Raises:
+        InvalidInput: with everything that must not be published, each file named.
+        Conflict: the live release is final, and this would change it.
+
+    """
+    meter = progress.step("plan")
+    problems: list[Problem] = []
+    wanted = _without_problems(_unique(_merged(trees, final=final)), problems)
+    pairs, again = itertools.tee(_joined(wanted, live[1] if live else ()))
+    found = target.lookup(key for key, _, _ in pairs)
+    decide = partial(_decide, target, f"{version}/")
+    counts = _Counts()
+    changes = Spool(counts.watch(ordered_map(decide, zip(again, found, strict=True)), meter))
+    if problems:
+        raise InvalidInput(problems)
+    made = Plan(changes, counts.totals, counts.artifacts, counts.news)
+    if live and live[0].status == "final":
+        _refuse_changes(made, live[0])
+    _refuse_foreign(made)
+    return made
+
+
+class _Counts:
+    """Totals of a stream of changes."""
+
+    def __init__(self) -> None:
+        self.totals: dict[Op, Tally] = {op: Tally() for op in Op}
+        self.artifacts: dict[str, dict[Op, Tally]] = {}
+        self.news = 0
+
+    def watch(self, changes: Iterable[Change], meter: Meter) -> Iterator[Change]:
+        """Count the changes as they pass."""
+        for change in changes:
+            by_op = self.artifacts.setdefault(change.artifact, {op: Tally() for op in Op})
+            for tally in (self.totals[change.op], by_op[change.op]):
+                tally.add(change.size_bytes)
+            self.news += not change.recorded
+            meter.advance(1, change.size_bytes)
+            yield change
+
+
+def _merged(trees: Iterable[Tree], *, final: bool) -> Iterator[ObjectSpec | Problem]:
+    """Merge the trees by key; a problem has no key and keeps its place in its own tree."""
+
+    def keyed(tree: Tree) -> Iterator[tuple[str, int, ObjectSpec | Problem]]:
+        key, number = "", 0
+        for item in specs(tree, final=final):
+            key = item.key if isinstance(item, ObjectSpec) else key
+            number += 1
+            yield key, number, item
+        if not number:
+            yield key, 0, Problem(str(tree.path), "holds nothing that can be published", "is it the right folder?")
+
+    return (item for _, _, item in heapq.merge(*map(keyed, trees), key=lambda row: row[0]))
+
+
+def _unique(items: Iterable[ObjectSpec | Problem]) -> Iterator[ObjectSpec | Problem]:
+    """Name keys that a store or a disk cannot tell apart: twice the same, `X` beside `X.gz`, `X` beside `X/…`."""
+    open_keys: list[ObjectSpec] = []  # each a prefix of the next: whatever sorts between X and X.gz starts with X
+    for item in items:
+        if isinstance(item, Problem):
+            yield item
+            continue
+        while open_keys and not item.key.startswith(open_keys[-1].key):
+            open_keys.pop()
+        for other in open_keys:
+            rest = item.key[len(other.key) :]
+            if rest == "":
+                yield Problem(
+                    item.path, f"becomes the key {item.key}, which {other.path} becomes too", "give one another key"
+                )
+            elif rest == ".gz":
+                message = f"would be the object {item.key} beside {other.key}, which web servers take for one"
+                yield Problem(item.path, message, "give one of them another name")
+            elif rest.startswith("/"):
+                message = f"would be the object {item.key} below {other.key}, which is an object itself"
+                yield Problem(item.path, message, "give one of them another key")
+        open_keys.append(item)
+        yield item
+
+
+def _without_problems(items: Iterable[ObjectSpec | Problem], problems: list[Problem]) -> Iterator[ObjectSpec]:
+    for item in items:
+        if isinstance(item, ObjectSpec):
+            yield item
+        elif len(problems) < MAX_PROBLEMS:
+            problems.append(item)
+        elif len(problems) == MAX_PROBLEMS:
+            problems.append(
+                Problem("", f"and more; only the first {MAX_PROBLEMS} are named", "mend these and look again")
+            )
+
+
+def _joined(wanted: Iterable[ObjectSpec], live: Iterable[Entry]) -> Iterator[Pair]:
+    """Join two streams that are sorted by key."""
+    specs_, entries = iter(wanted), iter(live)
+    spec, entry = next(specs_, None), next(entries, None)
+    while spec is not None or entry is not None:
+        if entry is None or (spec is not None and spec.key < entry.key):
+            assert spec is not None
+            yield spec.key, spec, None
+            spec = next(specs_, None)
+        elif spec is None or entry.key < spec.key:
+            yield entry.key, None, entry
+            entry = next(entries, None)
+        else:
+            yield spec.key, spec, entry
+            spec, entry = next(specs_, None), next(entries, None)
+
+
+def _decide(target: Target, own: str, found: tuple[Pair, Stored | None]) -> Change:
+    """Return the change of one key."""
+    (key, spec, entry), stored = found
+    if spec is None:
+        assert entry is not None
+        return Change(Op.ORPHAN, key, entry.artifact, entry.size_bytes, "live, but no longer in the manifest's sources")
+    change = partial(Change, key=key, artifact=spec.artifact, size_bytes=spec.size_bytes, spec=spec)
+    if entry is None:
+        if stored is None:
+            return change(Op.ADD, reason="new")
+        ours = spec.key.startswith(own)
+        return _arrived(change, target, spec, "an unfinished run left other bytes here" if ours else FOREIGN)
+    if why := _header_reason(spec.headers, entry.headers):
+        return change(Op.REPLACE, reason=why)
+    digest = content_digest(spec)
+    if digest != (entry.content_sha256, entry.content_size_bytes):
+        sizes = f"size {entry.content_size_bytes:,} → {digest.size_bytes:,} bytes"
+        same = digest.size_bytes == entry.content_size_bytes
+        return _arrived(change, target, spec, "content differs, size does not" if same else sizes)
+    if stored is None:
+        return change(Op.ADD, reason="recorded, but gone from the target", entry=entry, recorded=True)
+    if (stored.size_bytes, stored.content_encoding) != (entry.size_bytes, entry.headers.content_encoding):
+        return change(Op.REPLACE, reason="recorded, but changed at the target", entry=entry, recorded=True)
+    return change(Op.KEEP, size_bytes=entry.size_bytes, reason="same content and headers", entry=entry, recorded=True)
+
+
+def _arrived(change: partial[Change], target: Target, spec: ObjectSpec, otherwise: str) -> Change:
+    """Decide about an object that is not what the record says: an earlier run may have sent it, and been killed."""
+    entry = measure(spec)
+    if target.holds(entry):
+        return change(Op.KEEP, size_bytes=entry.size_bytes, reason="arrived in an earlier run", entry=entry)
+    return change(Op.REPLACE, reason=otherwise)
+
+
+FOREIGN = "there already, and not this release's"
+
+
+def _header_reason(wanted: Headers, live: Headers) -> str:
+    names = ("Content-Type", "Content-Encoding", "Cache-Control")
+    fields = ("content_type", "content_encoding", "cache_control")
+    for name, attribute in zip(names, fields, strict=True):
+        old, new = getattr(live, attribute), getattr(wanted, attribute)
+        if old != new:
+            return f"{name} {old or 'none'} → {new or 'none'}"
+    return ""
+
+
+def _refuse_changes(made: Plan, live: Record) -> None:
+    """Raise where a plan would change a final release; bringing back what its record says is no change."""
+    guilty = (change for change in (made.changes if made.news else ()) if not change.recorded)
+    named = [Problem(change.key, f"{change.op} {change.reason}") for change in itertools.islice(guilty, 20)]
+    more = sum(1 for _ in guilty)
+    if named:
+        named += [Problem("", f"and {count(more, 'more object')}")] if more else []
+        hint = f"{live.release} of {live.dataset.get('title', '')} is final since {live.created}: publish a new version instead"
+        raise Conflict([*named[:-1], Problem(named[-1].where, named[-1].message, hint)])
+
+
+def _refuse_foreign(made: Plan) -> None:
+    guilty = [change for change in made.changes if change.reason == FOREIGN] if made.totals[Op.REPLACE].objects else []
+    if guilty:
+        raise Conflict(
+            [Problem(change.key, change.reason, "give the artifact a key below {version}/") for change in guilty[:20]]
+        )

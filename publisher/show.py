@@ -1,0 +1,139 @@
+"""What people read of a plan, a report and a run, and what programs read of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from publisher.console import Screen
+from publisher.words import count, size
+
+if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must be instant
+    from publisher.objects import Change, Finding, Plan, Report
+    from publisher.pipeline import Run
+
+LINES = 40  # of a plan that are shown unless all are asked for
+
+
+def run(screen: Screen, run: Run) -> dict[str, Any]:
+    """Say what a release run did and what to do next; return the same for programs."""
+    version = run.manifest.release.version
+    base: dict[str, Any] = {
+        "release": version,
+        "target": run.target.url,
+        "objects": 0,
+        "bytes": 0,
+        "uploaded": 0,
+        "skipped": 0,
+        "failed": 0,
+    }
+    if run.published is not None:
+        done, live = run.published, run.published.record
+        base |= {"objects": live.objects, "bytes": live.size_bytes, "uploaded": done.uploaded, "skipped": done.skipped}
+        if done.uploaded:
+            screen.say(
+                f"{count(done.uploaded, 'object')} written ({size(done.uploaded_bytes)}), {done.skipped:,} were there already",
+                "green",
+            )
+        else:
+            screen.say(
+                f"0 objects written: all {count(live.objects, 'object')} are there already"
+                + (", a new record was written" if done.committed else ""),
+                "green",
+            )
+        screen.say(
+            f"{run.manifest.release.dataset.title} {version} ({live.status}) is live at {run.target.url}: {amount(live.objects, live.size_bytes)}"
+        )
+    elif run.plan is not None:
+        plan(screen, run.plan, LINES)
+    findings: list[Finding] = []
+    if run.report is not None:
+        findings = list(run.report.findings)
+        report(screen, run.report)
+    if run.built is not None:
+        screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
+    if run.built is not None and run.built.out.is_relative_to(run.target.url):
+        screen.say(
+            f"next: publisher serve {_near(run.target.url)}   then open {run.target.public_url}/site/{version}/", "bold"
+        )
+    return base | {"seconds": run.seconds, "findings": [_finding(finding) for finding in findings]}
+
+
+def _near(path: str) -> str:
+    """Return a path relative to here where that is shorter."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+def plan(screen: Screen, plan: Plan, most: int | None) -> list[Change]:
+    """Show the changes and their totals; return the changes that are not `=`."""
+    colors = {"+": "green", "~": "yellow", "?": "magenta"}
+    changed: list[Change] = []
+    more = 0
+    for change in plan.changes if not plan.empty else ():
+        if change.op == "=":
+            continue
+        if most is not None and len(changed) >= most:
+            more += 1
+            continue
+        changed.append(change)
+        screen.say(f"{change.op} {change.key}  ({size(change.size_bytes)}; {change.reason})", colors[change.op])
+    if more:
+        screen.say(f"… and {count(more, 'more change')} (--all shows them)")
+    for artifact, tallies in plan.artifacts.items():
+        parts = [f"{op}{tally.objects:,}" for op, tally in tallies.items() if tally.objects]
+        screen.say(f"{artifact:>28}  {' '.join(parts):<24} {size(sum(t.size_bytes for t in tallies.values()))}")
+    words = {"+": "to add", "~": "to replace", "=": "unchanged", "?": "no longer described (left alone)"}
+    screen.say(
+        ", ".join(f"{tally.objects:,} {words[op]}" for op, tally in plan.totals.items() if tally.objects)
+        or "nothing at all",
+        "bold",
+    )
+    return changed
+
+
+def report(screen: Screen, report: Report) -> None:
+    """Show what was found, and how much was looked at."""
+    colors = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for finding in report.findings:
+        screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
+    read = f"{amount(report.objects, report.size_bytes)} asked for, content of {report.digests:,} read ({size(report.digest_bytes)})"
+    verdict = "verified" if report.ok else "NOT as it should be"
+    screen.say(f"{report.release} at {report.base_url} is {verdict}: {read}", "green" if report.ok else "bold red")
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return a report for programs."""
+    return {
+        "release": report.release,
+        "target": report.base_url,
+        "ok": report.ok,
+        "depth": report.depth,
+        "objects": report.objects,
+        "bytes": report.size_bytes,
+        "digests": report.digests,
+        "digest_bytes": report.digest_bytes,
+        "probes": list(report.probes),
+        "findings": [_finding(finding) for finding in report.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "severity": finding.severity,
+        "key": finding.key,
+        "artifact": finding.artifact,
+        "message": finding.message,
+    }
+
+
+def total(plan: Plan) -> dict[str, int]:
+    """Return objects and bytes of a whole plan."""
+    tallies = plan.totals.values()
+    return {"objects": sum(t.objects for t in tallies), "bytes": sum(t.size_bytes for t in tallies)}
+
+
+def amount(objects: int, bytes: int) -> str:  # noqa: A002 - the name of the JSON field
+    """Return objects and bytes in words."""
+    return f"{count(objects, 'object')}, {size(bytes)}"

@@ -1,0 +1,124 @@
+"""Stage: read the sources, make what must be made, and say what there is. What passes through is read where it lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from publisher.artifacts import Artifact, Bench, Made
+from publisher.errors import InvalidInput, Problem
+from publisher.manifest import Manifest
+from publisher.progress import SILENCE, Progress
+from publisher.record import Described
+from publisher.tree import Tree
+from publisher.words import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A release that can be planned: its trees of objects, its artifacts as they will be described, and warnings."""
+
+    manifest: Manifest
+    trees: tuple[Tree, ...]
+    artifacts: tuple[Described, ...]
+    warnings: tuple[Problem, ...]
+
+
+def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress: Progress = SILENCE) -> Staged:
+    """Stage every artifact of a release below the folder `work`.
+
+    Args:
+        manifest: the release.
+        work: the work folder of this release.
+        avoid: the folder of a local target, in which no source may lie.
+        progress: who is told.
+
+    Raises:
+        InvalidInput: with every problem of every artifact.
+
+    """
+    release = manifest.release
+    meter = progress.step("stage", len(release.artifacts))
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    trees: list[Tree] = []
+    described: list[Described] = []
+    tables: dict[str, Path] = {}
+    for artifact in release.artifacts:
+        made = Made()
+        if artifact.external is None:
+            made = _make(manifest, artifact, work, tables, avoid)
+            if artifact.section == "tables" and made.trees:
+                tables[artifact.name] = made.trees[0].path
+        where = manifest.where(*manifest.place(artifact))
+        problems += [_placed(problem, where, artifact) for problem in made.problems]
+        warnings += [_placed(warning, where, artifact) for warning in made.warnings]
+        trees += made.trees
+        described.append(_describe(manifest, artifact, made))
+        meter.advance(1, 0)
+    if problems:
+        raise InvalidInput(problems)
+    return Staged(manifest, tuple(trees), tuple(described), tuple(warnings))
+
+
+def _make(manifest: Manifest, artifact: Artifact, work: Path, tables: dict[str, Path], avoid: Path | None) -> Made:
+    where = manifest.where(*manifest.place(artifact), "source")
+    source = manifest.folder / (artifact.source or "")
+    if problems := tuple(_source_problems(artifact, source, where, avoid)):
+        return Made(problems=problems)
+    release = manifest.release
+
+    def table(name: str) -> Path:
+        if name not in tables:
+            raise InvalidInput(
+                Problem(where, f"needs the table {name!r}, which could not be staged", "mend that first")
+            )
+        return tables[name]
+
+    try:
+        return artifact.stage(Bench(source, release.key(artifact), release.space_of(artifact), work, table))
+    except InvalidInput as error:
+        return Made(problems=error.problems)
+
+
+def _source_problems(artifact: Artifact, source: Path, where: str, avoid: Path | None) -> Iterator[Problem]:
+    given = artifact.source or ""
+    if "://" in given:
+        hint = f"link to it with `external: {given}`, or copy it to this disk first"
+        yield Problem(where, f"source {given!r} is an address, and sources are read from this disk", hint)
+        return
+    if not source.exists():
+        siblings = os.listdir(source.parent) if source.parent.is_dir() else []  # noqa: PTH208 - names are wanted
+        near = did_you_mean(source.name, siblings)
+        hint = "paths are relative to the manifest" if siblings else f"there is no folder {source.parent}"
+        yield Problem(where, f"source {given!r} is not there{near}", hint)
+        return
+    if avoid is not None:
+        real, target = source.resolve(), avoid.resolve()
+        if real.is_relative_to(target) or target.is_relative_to(real):
+            yield Problem(where, f"source {given!r} and the target {avoid} lie in each other", "keep them apart")
+
+
+def _placed(problem: Problem, where: str, artifact: Artifact) -> Problem:
+    """Give a problem that names no file the artifact's place in the manifest."""
+    if problem.where:
+        return problem
+    return replace(problem, where=where, message=f"{artifact.name} {problem.message}")
+
+
+def _describe(manifest: Manifest, artifact: Artifact, made: Made) -> Described:
+    release = manifest.release
+    return Described(
+        name=artifact.name,
+        section=artifact.section,
+        title=artifact.title or artifact.name,
+        description=artifact.description or "",
+        group=artifact.group or artifact.default_group,
+        key="" if artifact.external is not None else release.key(artifact),
+        space=release.space_of(artifact),
+        external=artifact.external or "",
+        stated=artifact.stated.model_dump(mode="json", exclude_none=True) if artifact.stated else None,
+        facts=made.facts,
+    )

@@ -1,0 +1,137 @@
+"""A folder as a target: objects lie as a web server wants them.
+
+Object `X` with Content-Encoding: gzip is file `X.gz` (what nginx's gzip_static, Caddy's precompressed files and
+cloud-volume's file:// read), any other object `X` is file `X`. Headers are kept in the release's inventory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+from publisher.errors import Conflict, Problem
+from publisher.headers import keeps_gz
+from publisher.objects import Entry, Headers, Stored
+from publisher.work import only_one, trouble
+
+SCRATCH = ".publisher-tmp"  # on the target's own file system, so that a rename is atomic; never served
+DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"  # where `publisher serve` serves it
+BLOCK = 1 << 20
+
+
+class LocalTarget:
+    """A local folder."""
+
+    def __init__(self, root: Path, public_url: str | None = None) -> None:
+        """Take the folder; it is made when something is put."""
+        self.root = root
+        self.url = str(root)
+        self.public_url = (public_url or DEFAULT_PUBLIC_URL).rstrip("/")
+        self._numbers = itertools.count()
+        self._folder = lru_cache(maxsize=4096)(self._make_folder)
+        self._lock = threading.Lock()
+
+    def read(self, key: str) -> bytes | None:
+        """Return the stored bytes of a small object, or None."""
+        file = self.open(key)
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+    def open(self, key: str) -> IO[bytes] | None:
+        """Return the stored bytes as a file, or None."""
+        for path in (f"{self.root}/{key}.gz", f"{self.root}/{key}"):
+            try:
+                return open(path, "rb")  # noqa: PTH123 - the caller closes it
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except IsADirectoryError:
+                return None
+        return None
+
+    def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
+        """Tell what is stored under each key."""
+        return (self._stored(key) for key in keys)
+
+    def _stored(self, key: str) -> Stored | None:
+        for path, encoding in ((f"{self.root}/{key}.gz", "gzip"), (f"{self.root}/{key}", None)):
+            try:
+                info = os.stat(path)  # noqa: PTH116 - a million of these
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return Stored(key, info.st_size, encoding)
+        return None
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether the stored bytes are the entry's."""
+        stored = self._stored(entry.key)
+        if stored is None or stored[1:] != (entry.size_bytes, entry.headers.content_encoding):
+            return False
+        with open(self._path(entry.key, entry.headers), "rb") as file:  # noqa: PTH123 - as above
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.stored_sha256
+
+    def put(self, key: str, body: Iterable[bytes], headers: Headers, *, create: bool = False) -> None:
+        """Store an object atomically: written beside, then renamed."""
+        path = self._path(key, headers)
+        part = ""
+        try:
+            self._folder(os.path.dirname(path))  # noqa: PTH120 - as above
+            part = f"{self._folder(f'{self.root}/{SCRATCH}')}/{os.getpid()}-{next(self._numbers)}"
+            with open(part, "wb", buffering=0) as file:  # noqa: PTH123 - as above
+                file.writelines(body)
+            self._place(part, path, key, create=create)
+            self._forget_other_form(key, headers)
+        except OSError as error:
+            raise trouble(error, path) from error
+        finally:
+            _remove(part)
+
+    def lock(self, version: str) -> AbstractContextManager[None]:
+        """Hold the folder's lock: it has one `releases.json`, so whatever the version, one publisher at a time."""
+        del version
+        return only_one(self.root / SCRATCH)
+
+    def settle(self) -> None:
+        """Flush the file systems once: an fsync for each of a million chunks would take hours."""
+        os.sync()
+
+    def _path(self, key: str, headers: Headers) -> str:
+        return f"{self.root}/{key}.gz" if headers.content_encoding == "gzip" else f"{self.root}/{key}"
+
+    def _place(self, part: str, path: str, key: str, *, create: bool) -> None:
+        if not create:
+            os.replace(part, path)  # noqa: PTH105 - as above
+            return
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise Conflict(Problem(key, "is there already, and is never replaced", "choose a new version")) from None
+
+    def _forget_other_form(self, key: str, headers: Headers) -> None:
+        """Remove the file of the other form of this very object: `X` and `X.gz` would both stand for it."""
+        if headers.content_encoding == "gzip":
+            _remove(f"{self.root}/{key}")
+        elif not keeps_gz(f"{key}.gz"):
+            _remove(f"{self.root}/{key}.gz")
+
+    def _make_folder(self, path: str) -> str:
+        with self._lock:
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103 - as above
+        return path
+
+
+def _remove(path: str) -> None:
+    """Remove a file that may not be there."""
+    if path:
+        try:
+            os.unlink(path)  # noqa: PTH108 - as above
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            return
