@@ -82,6 +82,7 @@ def _state(scene: Scene, release: Release, described: Mapping[str, Described], b
     if scene.projection_zoom or spans:
         state.projection_scale = (scene.projection_zoom or _WIDER * (spans or 0)) / voxel[0]
     state.show_slices = False
+    state.show_default_annotations = False  # the bounding box: a yellow cage around every neuron
     names = [layer.name for layer in state.layers]
     state.layout = _layout(scene, names, centre)
     selected = scene.selected or next(
@@ -122,7 +123,7 @@ def _layer(layer: Layer, described: Mapping[str, Described], base: str, shown: l
     elif kind == "annotations":
         made = ng.AnnotationLayer(source=sources)
     else:
-        made = ng.SegmentationLayer(source=sources)
+        made = ng.SegmentationLayer(source=sources, tab="segments")
         segments = layer.segments if layer.segments is not None else _segments(artifact, described)
         made.segments = segments
         made.segment_colors = {segment: COLORS[at % len(COLORS)] for at, segment in enumerate(segments)}

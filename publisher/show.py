@@ -10,7 +10,7 @@ from publisher.words import count, size
 
 if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must be instant
     from publisher.objects import Change, Finding, Plan, Report
-    from publisher.pipeline import Run
+    from publisher.run import Run
 
 LINES = 40  # of a plan that are shown unless all are asked for
 

@@ -1,0 +1,50 @@
+# Two commands do everything: `make release` and `make test`. Both install what they need into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: release inputs test test-all bench lint format schema clean
+
+release: inputs  ## publish the example release onto public/, verify it and build its site
+	$(BIN)/publisher release releases/v0.9.yaml
+
+inputs: $(VENV)/.installed  ## download and prepare the example's real inputs into releases/inputs/
+	$(BIN)/python releases/prepare_inputs.py
+
+test: $(VENV)/.tested lint  ## everything that CI runs
+	tests/install_chromium.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: $(VENV)/.tested lint  ## the slow matrices too
+	tests/install_chromium.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/.tested  ## measure, and write docs/performance.md
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(VENV)/.installed  ## the manifest's JSON Schema, which editors complete from
+	$(BIN)/publisher schema --out releases/schema.json
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[inputs]"
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:  ## what was made, but not what was published
+	rm -rf $(VENV) releases/inputs releases/.publisher site/html
