@@ -117,7 +117,7 @@ def plan(
             str(op): {"objects": tally.objects, "bytes": tally.size_bytes} for op, tally in run.plan.totals.items()
         }
         screen.finish(release=run.manifest.release.version, target=run.target.url, totals=totals, changes=lines)
-        raise typer.Exit(0 if run.plan.empty and not run.plan.news else PLAN_CHANGES)
+        raise SystemExit(0 if run.plan.empty and not run.plan.news else PLAN_CHANGES)
 
 
 @app.command()
@@ -142,7 +142,7 @@ def release(
         screen.warn(run.staged.warnings)
         screen.finish(**show.run(screen, run))
         if run.report is not None and not run.report.ok:
-            raise typer.Exit(VERIFY_FOUND)
+            raise SystemExit(VERIFY_FOUND)
 
 
 @app.command()
@@ -169,7 +169,7 @@ def verify(
         show.report(screen, report)
         screen.finish(**show.as_json(report))
         if not report.ok:
-            raise typer.Exit(VERIFY_FOUND)
+            raise SystemExit(VERIFY_FOUND)
 
 
 @app.command()

@@ -112,7 +112,7 @@ MOVING = "no-cache"
 
 # `.gz` belongs to the name where another extension stands before it: edges.csv.gz is a file that people download.
 # A chunk, an info or a skeleton that was compressed on disk has none: 0-64_0-64_0-64.gz, info.gz, 722817260.gz.
-_KEEPS_GZ = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}\.gz$")
+_KEEPS_GZ = re.compile(r"\.(?!index\.)[A-Za-z][A-Za-z0-9]{0,9}\.gz$")  # 722817260.index.gz: a mesh's manifest
 
 
 @lru_cache(maxsize=1024)

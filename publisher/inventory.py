@@ -61,11 +61,11 @@ def read(source: str | Path | IO[bytes]) -> Iterator[Entry]:
 class Index:
     """Look-up of single keys in an inventory on disk, by the key ranges of its row groups. Memory: a few row groups."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, source: str | Path | IO[bytes]) -> None:
         """Read the file's footer; raise OSError when it is not there."""
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        self._file = pq.ParquetFile(path)
+        self._file = pq.ParquetFile(source)
         groups = range(self._file.metadata.num_row_groups)
         self._first = [self._file.metadata.row_group(group).column(0).statistics.min for group in groups]
         self._group = lru_cache(maxsize=16)(self._load)

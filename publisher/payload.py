@@ -6,6 +6,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import deflate
@@ -32,7 +33,7 @@ class Payload:
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stored bytes; raise LocalTrouble where the source is not (or no longer) what was planned."""
         spec = self._spec
-        with _open(spec) as file:
+        with _open(spec) as file, _understood(spec):
             blocks = self._whole(file) if spec.size_bytes <= SMALL_BYTES else self._blocks(file)
             for block in blocks:
                 self._stored.add(block)
@@ -70,10 +71,14 @@ class Payload:
             if unpacker is not None:
                 unpacker.add(data)
             yield data
+        if unpacker is not None:
+            unpacker.finish()
 
     def _measure_content(self, data: bytes) -> None:
         if self._spec.headers.content_encoding:
-            _Unpacker(self._content).add(data)
+            unpacker = _Unpacker(self._content)
+            unpacker.add(data)
+            unpacker.finish()
 
 
 def measure(spec: ObjectSpec) -> Entry:
@@ -87,11 +92,12 @@ def measure(spec: ObjectSpec) -> Entry:
 def content_digest(spec: ObjectSpec) -> Digest:
     """Return what the content of an object is, without compressing it."""
     meter = _Meter()
-    with _open(spec) as file:
+    with _open(spec) as file, _understood(spec):
         encoded = spec.form is Form.AS_IS and spec.headers.content_encoding
         sink = _Unpacker(meter) if encoded else meter
         while data := file.read(BLOCK):
             sink.add(data)
+        sink.finish()
         _unchanged(spec, file)
     return Digest(meter.hexdigest(), meter.size_bytes)
 
@@ -105,6 +111,9 @@ class _Meter:
     def add(self, data: bytes) -> None:
         self._sha256.update(data)
         self.size_bytes += len(data)
+
+    def finish(self) -> None:
+        """Any bytes are whole."""
 
     def hexdigest(self) -> str:
         return self._sha256.hexdigest()
@@ -123,6 +132,11 @@ class _Unpacker:
             self._meter.add(self._inflate.decompress(data, BLOCK))
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
 
+    def finish(self) -> None:
+        """Raise zlib.error where the last member is not whole."""
+        if not self._inflate.eof:
+            raise zlib.error("it ends too early")
+
 
 def _open(spec: ObjectSpec) -> IO[bytes]:
     try:
@@ -133,6 +147,17 @@ def _open(spec: ObjectSpec) -> IO[bytes]:
         ) from None
     _unchanged(spec, file)
     return file
+
+
+@contextmanager
+def _understood(spec: ObjectSpec) -> Iterator[None]:
+    """Say in words what went wrong with a source while it was read."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalTrouble(Problem(spec.path, f"cannot be read: {error.strerror}", "is the disk well?")) from None
+    except zlib.error as error:
+        raise LocalTrouble(Problem(spec.path, f"is gzip only at its beginning: {error}", "write it again")) from None
 
 
 def _unchanged(spec: ObjectSpec, file: IO[bytes]) -> None:

@@ -135,8 +135,10 @@ def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> 
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a binary file has readinto
     key = f"{record.folder(version)}/inventory-{digest[:16]}.parquet"
     file.seek(0)
-    # Its name has its digest in it, so it never changes, whatever the release does.
-    target.put(key, iter(partial(file.read, BLOCK), b""), headers(rule("table/parquet"), encoded=False, final=True))
+    # Its name has its digest in it, so it never changes, whatever the release does; a killed run may have sent it.
+    head = headers(rule("table/parquet"), encoded=False, final=True)
+    if not target.holds(Entry(key, "", size, digest, size, digest, head)):
+        target.put(key, iter(partial(file.read, BLOCK), b""), head)
     return InventoryRef(key, digest, size, rows)
 
 

@@ -89,7 +89,7 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         release=release.version,
         status=release.status,
         date=release.date.isoformat(),
-        dataset=release.dataset.model_dump(mode="json", exclude_none=True),
+        dataset=release.dataset.model_dump(mode="json"),
         public_url=public_url,
         access=access,
         artifacts=staged.artifacts,

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 
 MAX_KEY_BYTES = 1024  # S3's and GCS's limit on the UTF-8 form of an object's key
 
+OWN_NAMES = frozenset({".release", ".publisher", ".publisher-tmp"})  # records, work folders, what is half written
+
 # Left by desktops and editors, in nobody's interest: these are never published, and nobody is asked.
 JUNK = (".DS_Store", "Thumbs.db", "desktop.ini", "._*", "*~", ".*.swp", "__pycache__", ".ipynb_checkpoints")
 
@@ -15,7 +17,7 @@ SECRET_FOLDERS = frozenset({".git", ".hg", ".svn", ".ssh", ".aws", ".gnupg", ".d
 SECRET_FILES = (
     ".env", ".env.*", ".netrc", "_netrc", ".pgpass", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials", ".boto",
     ".s3cfg", "rclone.conf", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx",
-    "*.jks", "*.keystore", "credentials", "credentials.json", "application_default_credentials.json",
+    "*.jks", "*.ppk", "*.keystore", "credentials", "credentials.json", "application_default_credentials.json",
     "*service-account*.json", "*service_account*.json", "*-secret.json",
 )  # fmt: skip
 HARMLESS_FILES = (".env.example", ".env.sample", ".env.template")
@@ -23,7 +25,8 @@ HARMLESS_FILES = (".env.example", ".env.sample", ".env.template")
 _SECRET_TEXTS = (
     ("a private key", rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY"),
     ("an AWS access key", rb"(?<![0-9A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
-    ("an AWS secret key", rb"(?i)aws_secret_access_key[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"),
+    ("an AWS secret key", rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"),
+    ("an Azure storage key", rb"AccountKey=[A-Za-z0-9/+]{86}=="),
     ("a Google service account key", rb"\"private_key_id\"\s*:\s*\"[0-9a-f]{40}\""),
     ("a Google API key", rb"(?<![0-9A-Za-z_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
     ("a GitHub token", rb"(?<![0-9A-Za-z])(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{22})"),
@@ -32,10 +35,11 @@ _SECRET_TEXTS = (
     ("a package index token", rb"(?<![0-9A-Za-z])(?:pypi-AgEIcHlwaS5vcmc|npm_[0-9A-Za-z]{36})"),
     ("a Hugging Face token", rb"(?<![0-9A-Za-z])hf_[0-9A-Za-z]{34}"),
     ("a bearer token (such as neuPrint's)", rb"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}"),
+    ("a neo4j password", rb"(?<!\S)[^\s:,]+:SHA-256,[0-9A-F]{64},[0-9A-F]{8,}"),
     ("a password in an address", rb"(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqp|bolt|neo4j)://[^\s:/@]+:[^\s/@]+@"),
 )  # fmt: skip
-_SECRET_TEXT = re.compile(b"|".join(b"(" + pattern.replace(b"(?i)", b"") + b")" for _, pattern in _SECRET_TEXTS))
-SCANNED_BYTES = 1 << 20
+_SECRET_TEXT = re.compile(b"|".join(b"(" + pattern + b")" for _, pattern in _SECRET_TEXTS))
+SCANNED_BYTES = 1 << 20  # of the head of each text
 
 
 def junk(name: str) -> bool:
@@ -58,7 +62,9 @@ def hostile(name: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         return "has a name that is not UTF-8"
-    if any(unicodedata.category(character) in {"Cc", "Cf"} for character in name):
+    if name in OWN_NAMES:
+        return "has a name that publisher keeps for itself"
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} for character in name):
         return "has an invisible or control character in its name"
     return ""
 
@@ -66,18 +72,18 @@ def hostile(name: str) -> str:
 def secret_name(name: str, *, folder: bool) -> str:
     """Return what kind of secret a file or folder of this name holds, or nothing."""
     if folder:
-        return "a folder of secrets or of history" if name in SECRET_FOLDERS else ""
+        return "a folder of secrets or of version control" if name in SECRET_FOLDERS else ""
     if name in SECRET_FOLDERS:  # a worktree's .git is a file
         return "a pointer to version control"
     lower = name.lower()
     if any(fnmatchcase(lower, pattern) for pattern in HARMLESS_FILES):
         return ""
-    return "by its name a secret" if any(fnmatchcase(lower, pattern) for pattern in SECRET_FILES) else ""
+    return "a secret by its name" if any(fnmatchcase(lower, pattern) for pattern in SECRET_FILES) else ""
 
 
-def secret_text(data: bytes) -> str:
-    """Return what kind of secret stands in this text, or nothing; binary data is not searched."""
-    if b"\0" in data:
-        return ""
-    found = _SECRET_TEXT.search(data)
-    return _SECRET_TEXTS[found.lastindex - 1][0] if found and found.lastindex else ""
+def secret_text(data: bytes) -> tuple[str, int]:
+    """Return what kind of secret stands in this text, and on which line, or nothing; binary data is not searched."""
+    found = _SECRET_TEXT.search(data) if b"\0" not in data else None
+    if found is None or found.lastindex is None:
+        return "", 0
+    return _SECRET_TEXTS[found.lastindex - 1][0], data.count(b"\n", 0, found.start()) + 1

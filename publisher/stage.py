@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from publisher.progress import SILENCE, Progress
 from publisher.record import Described
 from publisher.tree import Tree
 from publisher.words import did_you_mean
+
+LOCATED = frozenset({"volumes", "skeletons", "meshes", "annotations"})  # sections that always have coordinates
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +67,18 @@ def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress
 
 def _make(manifest: Manifest, artifact: Artifact, work: Path, tables: dict[str, Path], avoid: Path | None) -> Made:
     where = manifest.where(*manifest.place(artifact), "source")
-    source = manifest.folder / (artifact.source or "")
+    source = manifest.source(artifact)
     if problems := tuple(_source_problems(artifact, source, where, avoid)):
         return Made(problems=problems)
     release = manifest.release
 
     def table(name: str) -> Path:
-        if name not in tables:
-            raise InvalidInput(
-                Problem(where, f"needs the table {name!r}, which could not be staged", "mend that first")
-            )
-        return tables[name]
+        if name in tables:
+            return tables[name]
+        if any(other.name == name and other.external is not None for other in release.artifacts):
+            message = f"needs the rows of the table {name!r}, which is external"
+            raise InvalidInput(Problem("", message, "give that table a source on this disk"))
+        raise InvalidInput(())  # the table's own problems are known already
 
     try:
         return artifact.stage(Bench(source, release.key(artifact), release.space_of(artifact), work, table))
@@ -89,16 +92,33 @@ def _source_problems(artifact: Artifact, source: Path, where: str, avoid: Path |
         hint = f"link to it with `external: {given}`, or copy it to this disk first"
         yield Problem(where, f"source {given!r} is an address, and sources are read from this disk", hint)
         return
-    if not source.exists():
-        siblings = os.listdir(source.parent) if source.parent.is_dir() else []  # noqa: PTH208 - names are wanted
-        near = did_you_mean(source.name, siblings)
-        hint = "paths are relative to the manifest" if siblings else f"there is no folder {source.parent}"
-        yield Problem(where, f"source {given!r} is not there{near}", hint)
+    try:
+        mode = source.stat().st_mode
+    except FileNotFoundError:
+        yield Problem(where, f"source {given!r} {_not_there(source)}", "paths are relative to the manifest")
+        return
+    except (OSError, ValueError) as error:  # such as a name that is too long, or a NUL in it
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        yield Problem(where, f"source {given!r} cannot be read: {why}", "correct the path")
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        yield Problem(where, f"source {given!r} is neither a file nor a folder", "write the data to a file first")
         return
     if avoid is not None:
         real, target = source.resolve(), avoid.resolve()
         if real.is_relative_to(target) or target.is_relative_to(real):
             yield Problem(where, f"source {given!r} and the target {avoid} lie in each other", "keep them apart")
+
+
+def _not_there(path: Path) -> str:
+    """Say which part of a path is missing, and what is near it."""
+    if path.is_symlink():
+        return "is a link to nothing"
+    missing = path
+    while not missing.parent.exists():
+        missing = missing.parent
+    near = did_you_mean(missing.name, (sibling.name for sibling in missing.parent.iterdir()))
+    return f"is not there{near}" if missing == path else f"is not there: there is no folder {str(missing)!r}{near}"
 
 
 def _placed(problem: Problem, where: str, artifact: Artifact) -> Problem:
@@ -117,7 +137,7 @@ def _describe(manifest: Manifest, artifact: Artifact, made: Made) -> Described:
         description=artifact.description or "",
         group=artifact.group or artifact.default_group,
         key="" if artifact.external is not None else release.key(artifact),
-        space=release.space_of(artifact),
+        space=release.space_of(artifact) if artifact.space or artifact.section in LOCATED else None,
         external=artifact.external or "",
         stated=artifact.stated.model_dump(mode="json", exclude_none=True) if artifact.stated else None,
         facts=made.facts,

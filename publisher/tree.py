@@ -10,6 +10,7 @@ import os
 import pickle
 import stat
 import tempfile
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ Role = Callable[[str], str]
 
 RUN = 50_000  # names of one folder that are held in memory at once
 BLOCK = 512  # names of one run that are read back at once
+
+WHOLE = "."  # the source itself, where `allow` names paths below it
+_UNKNOWN = frozenset({"", "opaque"})  # roles of files that could hold anything: looked at as text, should they be text
+_REPACK = "compress it again, or take .gz off its name"
 
 Sortable = TypeVar("Sortable", bound=tuple[object, ...])
 
@@ -79,7 +84,9 @@ def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
             gzip_bytes = row.gzip is not Gzip.INSIDE and is_gzip(file.path)
             form, encoded = stored_form(row, gz_name=file.gz_name, gzip_bytes=gzip_bytes)
         except Contradiction as error:
-            yield Problem(file.path, f"{error}", "store it in the one form that its format allows")
+            yield Problem(
+                file.path, f"{error}", _REPACK if file.gz_name and not gzip_bytes else "decompress it: gunzip"
+            )
         except OSError as error:
             yield Problem(file.path, f"cannot be read: {error.strerror}", "make it readable for this user")
         else:
@@ -89,11 +96,14 @@ def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
 
 def walk(tree: Tree) -> Iterator[File | Problem]:
     """Yield the files of a tree in the order of their keys."""
-    root = tree.path.resolve()
-    if root.is_dir():
-        yield from _walk(tree, root, str(root), "")
+    root, folder = tree.path.resolve(), tree.path.is_dir()
+    why = safety.secret_name(root.name, folder=folder)
+    if why and WHOLE not in tree.allow:
+        yield Problem(str(tree.path), f"is {why}", _allow(WHOLE))
+    elif folder:
+        yield from _walk(tree, root, str(tree.path), "")
     else:
-        yield from _file(str(root), "", gz_name=False)
+        yield from _file(str(tree.path), "", gz_name=False)
 
 
 def is_gzip(path: str) -> bool:
@@ -104,7 +114,7 @@ def is_gzip(path: str) -> bool:
             return False
         inflate = zlib.decompressobj(wbits=31)
         try:
-            while data:
+            while data and not inflate.eof:
                 inflate.decompress(data, 1 << 20)
                 data = inflate.unconsumed_tail or file.read(1 << 18)
         except zlib.error:
@@ -128,7 +138,8 @@ def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | P
             path = f"{folder}/{name}"
             is_folder = published.endswith("/")
             if published == previous:
-                yield Problem(path, "lies beside the same object without .gz", "keep one of the two")
+                other = published.rstrip("/")
+                yield Problem(path, f"stands for the same object as {other} beside it", "keep one of the two")
                 continue
             previous = published
             if why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link):
@@ -160,17 +171,20 @@ def _refusal(tree: Tree, root: Path, path: str, relative: str, *, folder: bool, 
         return Problem(ascii(path), why, "rename it")
     if relative in tree.allow:
         return None
-    allow = f"remove it, or allow it: `allow: [{{path: {relative}, reason: …}}]`"
     if why := safety.secret_name(name, folder=folder):
-        return Problem(path, f"is {why}", allow)
-    return _link(root, Path(path), allow, folder=folder) if link else None
+        return Problem(path, f"is {why}", _allow(relative))
+    return _link(root, Path(path), relative) if link else None
 
 
-def _link(root: Path, path: Path, allow: str, *, folder: bool) -> Problem | None:
+def _allow(relative: str) -> str:
+    return f"remove it, or allow it: `allow: [{{path: {relative}, reason: …}}]`"
+
+
+def _link(root: Path, path: Path, relative: str) -> Problem | None:
     real = path.resolve()
     if not real.is_relative_to(root):
-        return Problem(str(path), f"is a link that leaves the source, to {real}", allow)
-    if folder and path.parent.resolve().is_relative_to(real):
+        return Problem(str(path), f"is a link that leaves the source, to {real}", _allow(relative))
+    if any(folder.resolve().is_relative_to(real) for folder in path.parents[: relative.count("/") + 1]):
         return Problem(str(path), "is a link to a folder that holds it", "remove it")
     return None
 
@@ -178,13 +192,13 @@ def _link(root: Path, path: Path, allow: str, *, folder: bool) -> Problem | None
 def _problems(tree: Tree, file: File, key: str, row: Rule) -> Iterator[Problem]:
     if len(key.encode()) > safety.MAX_KEY_BYTES:
         yield Problem(file.path, f"becomes a key of {len(key.encode())} bytes; stores take 1024", "shorten the path")
-    text = row.content_type.startswith("text/") or row.content_type.endswith(("json", "yaml")) or row.roles == ""
-    if text and file.size_bytes <= safety.SCANNED_BYTES and file.relative not in tree.allow:
+    text = row.content_type.startswith("text/") or row.content_type.endswith(("json", "yaml")) or row.roles in _UNKNOWN
+    allowed = file.relative or WHOLE
+    if text and allowed not in tree.allow:
         with open(file.path, "rb") as source:  # noqa: PTH123 - as above
-            found = safety.secret_text(source.read())
+            found, line = safety.secret_text(source.read(safety.SCANNED_BYTES))
         if found:
-            hint = f"remove it, or allow it: `allow: [{{path: {file.relative or '.'}, reason: …}}]`"
-            yield Problem(file.path, f"holds {found}", hint)
+            yield Problem(f"{file.path}:{line}", f"holds {found}", _allow(allowed))
 
 
 def _names(folder: str, *, encoded_names: bool) -> Iterator[_Name]:
@@ -211,9 +225,10 @@ def _collisions(folder: str) -> Iterator[Problem]:
         previous, first = "", ""
         for folded, name in in_order((safety.fold(entry.name), entry.name) for entry in entries):
             if folded == previous:
-                yield Problem(
-                    f"{folder}/{name}", f"differs from {first} only by case or accents", "many disks take them for one"
-                )
+                same = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", first)  # also to the eye
+                other = ascii(first) if same else first
+                message = f"differs from {other} only by case or accents, which many disks ignore"
+                yield Problem(f"{folder}/{name}", message, "rename one of them")
             previous, first = folded, name
 
 

@@ -116,7 +116,9 @@ class Artifact(Model):
     @model_validator(mode="after")
     def _source_or_external(self) -> Artifact:
         if (self.source is None) == (self.external is None):
-            raise PydanticCustomError("source_or_external", "needs one of source (to publish) and external (to link)")
+            both = "neither source (to publish it) nor external (to link to it)"
+            both = both if self.source is None else "both source (to publish it) and external (to link to it)"
+            raise PydanticCustomError("source_or_external", "has {both}: give one of them", {"both": both})
         if self.stated is not None and self.external is None:
             raise PydanticCustomError("stated", "stated is for external artifacts; what is published is measured")
         if self.external is not None and "://" not in self.external:

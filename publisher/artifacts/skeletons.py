@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -18,7 +21,7 @@ from publisher.artifacts.base import Artifact, Bench, Made
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import SkeletonFacts, Triple
 from publisher.formats import swc
-from publisher.safety import hostile
+from publisher.safety import hostile, junk
 from publisher.tree import File, Tree, walk
 from publisher.units import nanometres
 from publisher.work import write_file
@@ -110,7 +113,7 @@ def _convert(file: File | Problem, made: Path, sums: _Sums) -> Iterator[Problem]
     if isinstance(file, Problem):
         return  # what must not be public is named by `plan`, for every tree alike
     segment = Path(file.relative).stem
-    if "/" in file.relative or not re.fullmatch(r"[1-9]\d*|0", segment):
+    if "/" in file.relative or not re.fullmatch(r"[1-9][0-9]*|0", segment):
         yield Problem(file.path, "is not named after a segment", "name it <segment id>.swc, such as 722817260.swc")
         return
     skeleton = swc.parse(Path(file.path).read_bytes(), file.path)
@@ -135,25 +138,41 @@ def _unpacked(bench: Bench) -> Path:
         return source
     folder = bench.work / "unpacked" / source.name
     shutil.rmtree(folder, ignore_errors=True)
-    if tarfile.is_tarfile(source):
-        with tarfile.open(source) as archive:
-            for member in archive:
-                if member.isfile() and (name := _member(member.name, source)):
-                    stream = archive.extractfile(member)
-                    write_file(folder / name, stream.read() if stream else b"")
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive_zip:
-            for name_in_zip in archive_zip.namelist():
-                if name := _member(name_in_zip, source):
-                    write_file(folder / name, archive_zip.read(name_in_zip))
-    else:
-        raise InvalidInput(Problem(str(source), "is neither a folder, nor a tar or zip archive, of SWC files", ""))
+    seen: dict[str, str] = {}
+    try:
+        for member, read in _members(source):
+            name = _swc_name(member, source)
+            if name in seen:
+                message = f"has {name} twice, as {seen[name]} and {member}"
+                raise InvalidInput(Problem(str(source), message, "keep one skeleton a segment"))
+            if name:
+                seen[name] = member
+                write_file(folder / name, read())
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+        raise InvalidInput(Problem(str(source), f"cannot be unpacked: {error}", "is it damaged?")) from None
     return folder
 
 
-def _member(name: str, source: Path) -> str:
+def _members(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield each file of an archive: its name in there, and what reads it."""
+    if tarfile.is_tarfile(source):
+        with tarfile.open(source) as tar:
+            for member in tar:
+                # A hard link is how tar stores a file that it holds already, under another name.
+                stream = tar.extractfile(member) if member.isfile() or member.islnk() else None
+                if stream is not None:
+                    yield member.name, stream.read
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in archive.namelist():
+                yield name, partial(archive.read, name)
+    else:
+        raise InvalidInput(Problem(str(source), "is neither a folder, nor a tar or zip archive, of SWC files", ""))
+
+
+def _swc_name(name: str, source: Path) -> str:
     """Return the file name of an SWC file in an archive, "" for what is none; refuse names that climb out."""
-    parts = name.split("/")
+    parts = name.removeprefix("./").split("/")
     if name.startswith("/") or any(hostile(part) for part in parts):
         raise InvalidInput(Problem(f"{source}:{name!a}", "has a name that climbs out or hides", "pack it again"))
-    return parts[-1] if name.endswith(".swc") else ""
+    return parts[-1] if name.endswith(".swc") and not junk(parts[-1]) else ""

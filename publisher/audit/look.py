@@ -164,7 +164,7 @@ class _Layer:
             piece = self._gzip.decompress(data, PIECE_BYTES)
             self._inner.update(piece)
             data = self._gzip.unused_data if self._gzip.eof else self._gzip.unconsumed_tail
-            if not data and len(piece) < PIECE_BYTES:
+            if not data:
                 return
 
     def digests(self) -> Digests:

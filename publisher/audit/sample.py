@@ -32,8 +32,10 @@ class Part:
         """Look at the next object of this artifact."""
         named = (entry.key, entry.size_bytes)
         self.tally.add(entry.size_bytes, entry.content_size_bytes)
-        if entry.size_bytes:
-            self.examples.setdefault(entry.headers.content_encoding, entry)
+        encoding = entry.headers.content_encoding
+        # The largest: where readers ask for ranges, they ask for ranges of it.
+        if entry.size_bytes > (self.examples[encoding].size_bytes if encoding in self.examples else 0):
+            self.examples[encoding] = entry
         self._ends.setdefault("first", named)
         self._ends["last"] = named
         if self._smallest[1] < 0 or entry.size_bytes < self._smallest[1]:

@@ -1,27 +1,28 @@
 """N5 and zarr (v2, v3): which arrays a folder holds, and the role of each file. OME multiscales name the scales.
 
-Axes in files are x, y, z for N5, and usually z, y, x for zarr: facts are always x, y, z. Sources of the rules: the N5
-specification (github.com/saalfeldlab/n5), the zarr v2 and v3 specifications (zarr-specs.readthedocs.io), OME-NGFF 0.4
-and 0.5 (ngff.openmicroscopy.org).
+Axes in files are x, y, z for N5, and z, y, x for zarr unless they are named: facts are always x, y, z. Sources of the
+rules: the N5 specification (github.com/saalfeldlab/n5), the zarr v2 and v3 specifications (zarr-specs.readthedocs.io).
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import Scale, Triple, VolumeFacts, Whole
+from publisher.formats import spacing
 from publisher.formats.metadata import read
 from publisher.tree import Role
 
 METADATA = frozenset({"attributes.json", "zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
-_NM = {"nm": 1.0, "nanometer": 1.0, "um": 1e3, "µm": 1e3, "micrometer": 1e3, "mm": 1e6, "millimeter": 1e6, "m": 1e9}
 _ZARR2_TYPES = {"u": "uint", "i": "int", "f": "float"}
 _AXES = 3
 
 Format = Literal["n5", "zarr2", "zarr3"]
+_METADATA_OF: dict[Format, str] = {"n5": "attributes.json", "zarr2": ".zarray", "zarr3": "zarr.json"}
 
 
 def facts(folder: Path) -> VolumeFacts | None:
@@ -38,7 +39,8 @@ def facts(folder: Path) -> VolumeFacts | None:
                 "give the folder of the array or its group",
             )
         )
-    finest = sorted(found, key=lambda item: item[0].voxel_size_nm)
+    # The finest first; where no file says how large a voxel is, the largest array.
+    finest = sorted(found, key=lambda item: (item[0].voxel_size_nm, -math.prod(item[0].size_voxels)))
     data_type = finest[0][1]
     # Labels are 32 or 64 bits wide wherever they are meant to be bodies; narrower whole numbers are images.
     role: Literal["image", "segmentation"] = "segmentation" if data_type in {"uint64", "uint32", "int64"} else "image"
@@ -74,35 +76,46 @@ def _format(folder: Path) -> Format | None:
 
 def _arrays(folder: Path, kind: Format) -> list[Path]:
     """Return the arrays of a group: those that its OME multiscales name, or its direct sub-folders that are arrays."""
-    name = {"n5": "attributes.json", "zarr2": ".zarray", "zarr3": "zarr.json"}[kind]
+    name = _METADATA_OF[kind]
     if kind == "zarr2" and (folder / name).is_file():
         return [folder]
     if kind != "zarr2" and {"shape", "dimensions"} & read(folder / name).keys():
         return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{name}"))
+    named = dict.fromkeys(path for path, _, _ in spacing.datasets(_attributes(folder, kind)) if path)
+    inside = [folder / path for path in named if ".." not in path.split("/") and (folder / path / name).is_file()]
+    return inside or sorted(path.parent for path in folder.glob(f"*/{name}"))
 
 
 def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str] | None:
     """Return the scale that an array is, and its data type; None for arrays that are no volume."""
-    meta = read(folder / {"n5": "attributes.json", "zarr2": ".zarray", "zarr3": "zarr.json"}[kind])
-    shape = meta.get("dimensions" if kind == "n5" else "shape")
-    chunk = _chunk(meta, kind)
-    if not isinstance(shape, list) or not isinstance(chunk, list) or not _AXES <= len(shape) == len(chunk):
+    meta = read(folder / _METADATA_OF[kind])
+    shape = _counts(meta.get("dimensions" if kind == "n5" else "shape"))
+    chunk = _counts(_chunk(meta, kind))
+    if not _AXES <= len(shape) == len(chunk):
         return None
-    # N5 stores x first; zarr's last three axes are z, y, x unless somebody says otherwise.
-    size = shape[:3] if kind == "n5" else shape[-3:][::-1]
-    chunks = chunk[:3] if kind == "n5" else chunk[-3:][::-1]
-    relative = "" if folder == root else folder.name
+    relative = "" if folder == root else folder.relative_to(root).as_posix()
+    places, voxel = _axes(root, relative, meta, kind)
     scale = Scale(
         key=relative,
-        voxel_size_nm=_voxel_size(root, relative, meta, kind),
-        size_voxels=_whole(size),
+        voxel_size_nm=voxel,
+        size_voxels=_at(shape, places),
         offset_voxels=(0, 0, 0),
-        chunk_voxels=_whole(chunks),
+        chunk_voxels=_at(chunk, places),
         encoding=_codec(meta, kind),
         sharded=kind == "zarr3" and any(codec.get("name") == "sharding_indexed" for codec in meta.get("codecs", ())),
     )
     return scale, _data_type(meta, kind)
+
+
+def _axes(root: Path, relative: str, meta: dict[str, Any], kind: Format) -> tuple[Whole, Triple]:
+    """Return at which places of the array's shape x, y and z stand, and nm a voxel; 0 where the files do not say."""
+    if kind == "n5":
+        return (0, 1, 2), spacing.n5(meta, read(root / _METADATA_OF["n5"]), relative.rpartition("/")[2])
+    for path, names, lengths in spacing.datasets(_attributes(root, kind)):
+        if path == relative:
+            places = spacing.order(names, len(meta["shape"]))
+            return places, spacing.pick(lengths, places)
+    return spacing.order(meta.get("dimension_names"), len(meta["shape"])), spacing.UNKNOWN
 
 
 def _chunk(meta: dict[str, Any], kind: Format) -> Any:  # noqa: ANN401 - JSON, checked by the caller
@@ -131,41 +144,21 @@ def _data_type(meta: dict[str, Any], kind: Format) -> str:
     return f"{_ZARR2_TYPES[dtype[1]]}{8 * int(dtype[2:])}" if dtype[1:2] in _ZARR2_TYPES else dtype
 
 
-def _voxel_size(root: Path, relative: str, meta: dict[str, Any], kind: Format) -> Triple:
-    """Return nm a voxel: from OME multiscales or N5's pixelResolution; 0 where the files do not say."""
-    if kind == "n5":
-        resolution = meta.get("pixelResolution", meta.get("resolution"))
-        if isinstance(resolution, dict):
-            factor = _NM.get(str(resolution.get("unit", "nm")), 1.0)
-            return _lengths([factor * length for length in resolution.get("dimensions", ())])
-        return _lengths(resolution)
-    attributes = _attributes(root, kind)
-    for image in attributes.get("multiscales", ()):
-        axes = image.get("axes", [])[-3:]
-        for dataset in image.get("datasets", ()):
-            if dataset.get("path", "").strip("/") == relative:
-                scales = [t["scale"] for t in dataset.get("coordinateTransformations", ()) if t.get("type") == "scale"]
-                units = [_NM.get(str(axis.get("unit", "nanometer")), 1.0) for axis in axes]
-                if scales and len(units) == _AXES:
-                    return _lengths([unit * s for unit, s in zip(units, scales[0][-3:], strict=True)][::-1])
-    return _lengths(None)
-
-
 def _attributes(root: Path, kind: Format) -> dict[str, Any]:
-    path = root / (".zattrs" if kind == "zarr2" else "zarr.json")
+    path = root / (".zattrs" if kind == "zarr2" else _METADATA_OF[kind])
     if not path.is_file():
         return {}
     value = read(path)
-    attributes = value if kind == "zarr2" else value.get("attributes", {})
-    nested = attributes.get("ome", attributes)
-    return nested if isinstance(nested, dict) else {}
+    attributes = value.get("attributes", {}) if kind == "zarr3" else value
+    return attributes if isinstance(attributes, dict) else {}
 
 
-def _lengths(value: Any) -> Triple:  # noqa: ANN401 - JSON
-    if isinstance(value, list) and len(value) >= _AXES:
-        return float(value[0]), float(value[1]), float(value[2])
-    return 0.0, 0.0, 0.0
+def _counts(value: Any) -> list[int]:  # noqa: ANN401 - JSON
+    """Return whole numbers above nothing, or none of them."""
+    good = isinstance(value, list) and all(isinstance(number, int) and number > 0 for number in value)
+    return list(value) if good else []
 
 
-def _whole(value: list[Any]) -> Whole:
-    return int(value[0]), int(value[1]), int(value[2])
+def _at(values: list[int], places: Whole) -> Whole:
+    x, y, z = (values[place] for place in places)
+    return x, y, z

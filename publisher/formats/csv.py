@@ -10,7 +10,7 @@ from typing import Any
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 _INTEGER = r"^-?(0|[1-9][0-9]{0,19})$"  # a leading zero is a part of a name, not of a number
 _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Infinity)$"
-_NOT_FLOAT = r"^[+-]?0[0-9]|^[+-]?[0-9]{17,}$"  # a name with a leading zero; an id that float64 would round
+_NOT_FLOAT = r"^[+-]?0[0-9]|^[+-]?[0-9]{16,}$"  # a name with a leading zero; an id that float64 would round
 _TRUTH = r"^(?i:true|false)$"
 _KINDS = ("int64", "uint64", "float64", "bool", "string")
 BLOCK = 8 << 20  # bytes
@@ -67,17 +67,13 @@ def _open(path: Path) -> Any:  # noqa: ANN401
     if not header.strip():
         raise ValueError("the file is empty")
     delimiter = "\t" if "\t" in header and "," not in header else ","
-    with csv.open_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter)) as head:
+    reading = csv.ReadOptions(block_size=BLOCK)
+    parsing = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    with csv.open_csv(path, reading, parsing) as head:
         names = head.schema.names
-    convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, null_values=[]
-    )
-    return csv.open_csv(
-        path,
-        read_options=csv.ReadOptions(block_size=BLOCK),
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=convert,
-    )
+    words = dict.fromkeys(names, pa.string())
+    convert = csv.ConvertOptions(column_types=words, strings_can_be_null=False, null_values=[])
+    return csv.open_csv(path, reading, parsing, convert)
 
 
 class _Guess:

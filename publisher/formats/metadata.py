@@ -83,11 +83,18 @@ class Fields:
             raise self.fail(name, "three numbers (x, y, z)")
         return value[0], value[1], value[2]
 
-    def objects(self, name: str) -> list[Fields]:
-        """Return a list of objects."""
+    def numbers(self, name: str, count: int) -> tuple[float, ...]:
+        """Return so many numbers."""
         value = self._value.get(name)
-        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
-            raise self.fail(name, "a list of objects that is not empty")
+        if not isinstance(value, list) or len(value) != count or not all(isinstance(n, int | float) for n in value):
+            raise self.fail(name, f"a list of {count} numbers")
+        return tuple(float(number) for number in value)
+
+    def objects(self, name: str, *, empty: bool = False) -> list[Fields]:
+        """Return a list of objects, which may be empty where `empty` says so."""
+        value = self._value.get(name)
+        if not isinstance(value, list) or not (value or empty) or not all(isinstance(item, dict) for item in value):
+            raise self.fail(name, "a list of objects" if empty else "a list of objects that is not empty")
         return [Fields(item, self._path, f"{name}[{index}]") for index, item in enumerate(value)]
 
     def value(self, name: str, kind: type[Sized]) -> Sized:

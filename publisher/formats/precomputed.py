@@ -101,16 +101,19 @@ def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:
     info = Fields(value, path)
     info.text("@type", (ANNOTATIONS,))
     dimensions = info.value("dimensions", dict)
+    for name, value in dimensions.items():
+        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], int | float)):  # noqa: PLR2004
+            raise info.fail("dimensions", f"like {{{name!r}: [8e-9, 'm'], …}}")
     return AnnotationFacts(
         annotation_type=info.text(
             "annotation_type", ("POINT", "LINE", "AXIS_ALIGNED_BOUNDING_BOX", "ELLIPSOID", "POLYLINE")
         ),
         dimensions={name: (float(scale), str(unit)) for name, (scale, unit) in dimensions.items()},
-        lower_bound=tuple(info.value("lower_bound", list)),
-        upper_bound=tuple(info.value("upper_bound", list)),
-        properties=tuple(item["id"] for item in info.value("properties", list)),
-        relationships=tuple(item["id"] for item in info.value("relationships", list)),
-        sharded=any("sharding" in level for level in info.value("spatial", list)),
+        lower_bound=info.numbers("lower_bound", len(dimensions)),
+        upper_bound=info.numbers("upper_bound", len(dimensions)),
+        properties=tuple(item.text("id") for item in info.objects("properties", empty=True)),
+        relationships=tuple(item.text("id") for item in info.objects("relationships", empty=True)),
+        sharded=any(level.has("sharding") for level in info.objects("spatial", empty=True)),
         segmentation=segmentation,
     )
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from publisher.errors import Problem
 
 FIELDS = 7
+LIMIT = float(1 << 53)  # beyond, ids are no longer told apart
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +53,29 @@ def _rows(data: bytes, where: str) -> tuple[NDArray[np.float64], list[int], list
     rows: list[list[float]] = []
     lines: list[int] = []
     problems: list[Problem] = []
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+    # Lines end as bytes say: text would also break at form feeds and the like, which comments may hold.
+    for number, line in enumerate(data.removeprefix(BOM).splitlines(), 1):
         words = line.split()
-        if not words or words[0].startswith("#"):
+        if not words or words[0].startswith(b"#"):
             continue
         try:
             row = [float(word) for word in words[:FIELDS]]
         except ValueError:
             row = []
-        if len(row) != FIELDS or not np.isfinite(row).all():
-            problems.append(
-                Problem(f"{where}:{number}", f"is not an SWC node: {line.strip()[:60]!r}", "seven numbers a line")
-            )
+        if not _is_node(row):
+            shown = line.strip()[:60].decode("utf-8", "replace")
+            problems.append(Problem(f"{where}:{number}", f"is not an SWC node: {shown!r}", "seven numbers a line"))
             continue
         rows.append(row)
         lines.append(number)
     if not rows and not problems:
         problems.append(Problem(where, "holds no node", "remove the file, or write the skeleton"))
     return np.array(rows, dtype=np.float64).reshape(-1, FIELDS), lines, problems
+
+
+def _is_node(row: list[float]) -> bool:
+    """Whether these are seven numbers that float32 holds, the first and the last of them whole."""
+    return len(row) == FIELDS and max(map(abs, row)) < LIMIT and row[0].is_integer() and row[6].is_integer()
 
 
 def _tree_problems(numbers: NDArray[np.float64], lines: list[int], where: str) -> Iterator[Problem]:
@@ -106,15 +113,14 @@ def _cycles(ids: NDArray[np.int64], parents: NDArray[np.int64]) -> list[int]:
             children[parent] -= 1
             if children[parent] == 0:
                 leaves.append(parent)
-    left = {row for row in np.flatnonzero(~gone).tolist() if above[row] >= 0}
     found = []
-    while left:
-        row = start = min(left)
-        while row in left:
-            left.discard(row)
-            row = int(above[row])
-        if not gone[start] and row == start:
+    for start in np.flatnonzero(~gone).tolist():  # each of these is in a cycle
+        if not gone[start]:
             found.append(start)
+            row = start
+            while not gone[row]:
+                gone[row] = True
+                row = int(above[row])
     return found
 
 

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from publisher.errors import InvalidInput, Problem
-from publisher.formats import csv
+from publisher.formats import csv, feather
+from publisher.formats.feather import CODECS
 from publisher.work import trouble
 
 Format = Literal["feather", "parquet", "csv"]
 ROWS = 65_536  # a batch
-CODECS = ("lz4", "zstd")
-_FRAMES = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd"}
-_LOOK = 1 << 20  # bytes of a batch in which the first frame must begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,12 @@ class Source:
 
     def batches(self) -> Iterator[Any]:
         """Yield record batches of the schema."""
+        import pyarrow as pa  # noqa: PLC0415 - heavy, and `--help` must be instant
+
         readers = {"feather": _read_feather, "parquet": _read_parquet, "csv": _read_csv}
         try:
             yield from readers[self.format](self)
-        except (OSError, ValueError) as error:  # pyarrow's errors are these
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise InvalidInput(
                 Problem(str(self.path), f"cannot be read: {_first_line(error)}", "is it damaged?")
             ) from None
@@ -68,7 +68,8 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
         magic = _magic(path)
         if magic.startswith(b"ARROW1"):
             with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
-                return Source(path, "feather", reader.schema, _feather_codec(path), types)
+                inside = feather.codec(path)  # no row, nothing to compress
+                return Source(path, "feather", reader.schema, CODECS[0] if inside is None else inside, types)
         if magic.startswith(b"PAR1"):
             with pq.ParquetFile(path) as parquet:
                 return Source(path, "parquet", parquet.schema_arrow, _parquet_codec(parquet), types)
@@ -77,7 +78,7 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
                 Problem(str(path), "is Feather version 1", "write it again with a current pyarrow or arrow")
             )
         return Source(path, "csv", csv.schema(path, types), "", types)
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InvalidInput(
             Problem(str(path), f"is no table: {_first_line(error)}", "CSV, Parquet or Feather")
         ) from None
@@ -93,18 +94,26 @@ def measure(source: Source) -> Measured:
 
 def convert(source: Source, path: Path, to: Literal["feather", "parquet"], compression: str) -> Measured:
     """Write the table as Feather or Parquet, whole or not at all, in one pass (two where it has dictionaries)."""
-    counts = _Counts(source.schema)
+    import pyarrow as pa  # noqa: PLC0415
+
     dictionaries = _dictionaries(source)
+    schema = _with_room(source.schema, dictionaries)
+    counts = _Counts(schema)
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        with _writer(part, source.schema, to, compression) as write:
+        with _writer(part, schema, to, compression) as write:
             for batch in source.batches():
                 counts.add(batch)
-                write(_unified(batch, dictionaries))
+                write(_unified(batch, schema, dictionaries))
         part.replace(path)
     except OSError as error:
         raise trouble(error, path) from error
+    except pa.ArrowException as error:
+        message = f"cannot be written as {to}: {_first_line(error)}"
+        raise InvalidInput(Problem(str(source.path), message, "publish it as it is: `format: source`")) from None
+    finally:
+        part.unlink(missing_ok=True)
     return counts.measured(to, compression)
 
 
@@ -154,17 +163,28 @@ def _dictionaries(source: Source) -> dict[int, Any]:
     return found
 
 
-def _unified(batch: Any, dictionaries: Mapping[int, Any]) -> Any:  # noqa: ANN401
+def _with_room(schema: Any, dictionaries: Mapping[int, Any]) -> Any:  # noqa: ANN401
+    """Return the schema with codes wide enough for the one dictionary of each column: row groups may add up."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for index, values in dictionaries.items():
+        field = schema.field(index)
+        if len(values) > 1 << (field.type.index_type.bit_width - 1):
+            wide = pa.dictionary(pa.int32(), field.type.value_type, ordered=field.type.ordered)
+            schema = schema.set(index, field.with_type(wide))
+    return schema
+
+
+def _unified(batch: Any, schema: Any, dictionaries: Mapping[int, Any]) -> Any:  # noqa: ANN401
     """Return the batch with every dictionary column on the one dictionary of its column."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
     for index, values in dictionaries.items():
-        kind = batch.schema.field(index).type
-        plain = batch.column(index).dictionary_decode()
-        codes = pc.index_in(plain, value_set=values).cast(kind.index_type)
-        encoded = pa.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
-        batch = batch.set_column(index, batch.schema.field(index), encoded)
+        field = schema.field(index)
+        codes = pc.index_in(batch.column(index).dictionary_decode(), value_set=values).cast(field.type.index_type)
+        encoded = pa.DictionaryArray.from_arrays(codes, values, ordered=field.type.ordered)
+        batch = batch.set_column(index, field, encoded)
     return batch
 
 
@@ -190,24 +210,6 @@ def _read_csv(source: Source) -> Iterator[Any]:
 def _magic(path: Path) -> bytes:
     with path.open("rb") as file:
         return os.read(file.fileno(), 8)
-
-
-def _feather_codec(path: Path) -> str:
-    """Return the codec inside an Arrow file, "" for none: pyarrow does not tell, but the first frame has its magic.
-
-    A compressed buffer is its length as int64 and then an LZ4 or zstd frame, aligned to 8 bytes (Arrow columnar format,
-    Message.fbs, BodyCompression). Messages stand behind the 8 bytes of the file's own magic.
-    """
-    import pyarrow as pa  # noqa: PLC0415
-
-    with pa.memory_map(str(path)) as file:
-        file.seek(8)
-        for message in pa.ipc.MessageReader.open_stream(file):
-            if message.type == "record batch" and message.body is not None and message.body.size:
-                body = message.body[:_LOOK].to_pybytes()
-                starts = (body[at : at + 4] for at in range(8, len(body), 8))
-                return next((_FRAMES[start] for start in starts if start in _FRAMES), "")
-    return CODECS[0]  # no row, nothing to compress
 
 
 def _parquet_codec(parquet: Any) -> str:  # noqa: ANN401

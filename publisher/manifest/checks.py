@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from itertools import chain
 
 from publisher.artifacts import Artifact
-from publisher.manifest.model import RESERVED_VERSIONS, Place, Release
+from publisher.manifest.model import RESERVED_VERSIONS, Place, Release, spelled
 from publisher.safety import MAX_KEY_BYTES, fold, hostile
 from publisher.words import did_you_mean
 
 Found = tuple[Place, str, str]
 
 DRAWN = frozenset({"volumes", "skeletons", "meshes", "annotations"})  # what a scene can show
-_RESERVED = ("site/", "viewer/", "releases.json/", ".publisher")
+_RESERVED = ("site/", "viewer/", "releases.json/")
 _HTML = re.compile(r"<(?:/?[A-Za-z][^<>]*|!--)>?")
+_CODE = re.compile(r"(?<![\\`])(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)  # Markdown's own: what is in it is text
 _SCHEMES = ("s3", "gs")
 
 
@@ -52,16 +53,16 @@ def _names(places: list[tuple[Artifact, Place]]) -> Iterator[Found]:
     for artifact, place in places:
         other = first.setdefault(artifact.name, place)
         if other != place:
-            at = ".".join(str(part) for part in other)
             yield (
                 (*place, "name"),
-                f"two artifacts are called {artifact.name!r}; the other is {at}",
+                f"two artifacts are called {artifact.name!r}; the other is {spelled(other)}",
                 "rename one of them",
             )
 
 
 def _keys(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Found]:
-    used = {fold(release.scene_key(scene)): f"scene {scene.name!r}" for scene in release.scenes}
+    scenes = ((release.scene_key(scene), f"scene {scene.name!r}") for scene in release.scenes)
+    used = {fold(key): (key, holder) for key, holder in scenes}
     for artifact, place in places:
         if artifact.external is not None:
             continue
@@ -69,9 +70,11 @@ def _keys(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Fo
         if why := _bad_key(key):
             yield at, f"the key {key!r} {why}", "keys are names below the target, such as {version}/volumes/em"
             continue
-        holder = used.setdefault(fold(key), f"{artifact.section} {artifact.name!r}")
-        if holder != f"{artifact.section} {artifact.name!r}":
-            yield at, f"the key {key!r} is taken by {holder}", "give each artifact its own key"
+        own = (key, f"{artifact.section} {artifact.name!r}")
+        other, holder = used.setdefault(fold(key), own)
+        if (other, holder) != own:
+            how = "is taken by" if other == key else f"differs only by case or accents from {other!r} of"
+            yield at, f"the key {key!r} {how} {holder}", "give each artifact its own key"
     folders = {release.key(artifact): artifact for artifact, _ in places if artifact.external is None}
     for artifact, place in places:
         key = release.key(artifact)
@@ -88,7 +91,7 @@ def _parents(key: str) -> Iterator[str]:
 def _bad_key(key: str) -> str:
     if match := re.search(r"\{[^{}]*\}", key):
         near = did_you_mean(match[0].strip("{}"), ("version", "dataset", "section", "name"))
-        return f"has {match[0]} in it, which stands for nothing{near}"
+        return f"has {match[0]} in it; only {{version}}, {{dataset}}, {{section}} and {{name}} mean something{near}"
     parts = key.split("/")
     if key.startswith("/") or ".." in parts:
         return "leaves the target"
@@ -98,7 +101,7 @@ def _bad_key(key: str) -> str:
         return why
     if len(key.encode()) > MAX_KEY_BYTES:
         return f"is {len(key.encode())} bytes long; stores take {MAX_KEY_BYTES}"
-    if f"{key}/".startswith(_RESERVED) or ".release" in parts:
+    if f"{key}/".startswith(_RESERVED):
         return "is where publisher keeps its own objects"
     return ""
 
@@ -118,7 +121,11 @@ def _links(
             yield at, f"{field} must name a volume, and {name!r} is one of {known[name].section}", ""
     if artifact.space is not None and artifact.space not in release.spaces:
         near = did_you_mean(artifact.space, release.spaces)
-        yield (*place, "space"), f"the space {artifact.space!r} is not in `spaces`{near}", "add it there"
+        yield (
+            (*place, "space"),
+            f"the space {artifact.space!r} is not in `spaces`{near}",
+            "add it there, or correct the name",
+        )
 
 
 def _scenes(release: Release, known: dict[str, Artifact], broken: frozenset[str]) -> Iterator[Found]:
@@ -140,29 +147,27 @@ def _scenes(release: Release, known: dict[str, Artifact], broken: frozenset[str]
                 continue
             if layer.artifact not in known:
                 drawn = [name for name, artifact in known.items() if artifact.section in DRAWN]
-                near = did_you_mean(layer.artifact, drawn)
-                yield (
-                    place,
-                    f"the layer {layer.artifact!r} is no artifact{near}",
-                    f"there are {', '.join(drawn)}" if drawn else "",
-                )
+                near = did_you_mean(layer.artifact, [*drawn, *broken])
+                hint = f"known here: {', '.join(drawn)}" if drawn and not near else ""
+                yield place, f"the layer {layer.artifact!r} is no artifact{near}", hint
             elif known[layer.artifact].section not in DRAWN:
                 section = known[layer.artifact].section
-                yield place, f"{layer.artifact!r} is one of {section}, which the viewer cannot show", ""
+                message = f"{layer.artifact!r} is one of {section}, which the viewer cannot show"
+                yield place, message, f"layers show {', '.join(sorted(DRAWN))}"
 
 
 def _targets(release: Release) -> Iterator[Found]:
     urls: dict[str, str] = {}
     for name, target in release.targets.items():
         scheme, separator, rest = target.url.partition("://")
+        bucket = rest.partition("/")[0]
         if separator and scheme not in _SCHEMES:
-            yield ("targets", name, "url"), f"nothing can be uploaded to {target.url!r}", "a folder, s3://… or gs://…"
-        elif separator and "." in rest.partition("/")[0]:
-            yield (
-                ("targets", name, "url"),
-                "a bucket with a dot in its name breaks https",
-                "choose a bucket without dots",
-            )
+            hint = "give a folder, s3://bucket/prefix or gs://bucket/prefix"
+            hint += "; what readers use is `public_url`" if scheme in {"http", "https"} else ""
+            yield ("targets", name, "url"), f"nothing can be uploaded to {target.url!r}", hint
+        elif separator and "." in bucket:
+            message = f"the bucket {bucket!r} has a dot in its name, which breaks https"
+            yield ("targets", name, "url"), message, "choose a bucket without dots"
         other = urls.setdefault(target.url.rstrip("/"), name)
         if other != name:
             yield ("targets", name, "url"), f"is the same place as the target {other!r}", "remove one of the two"
@@ -172,7 +177,8 @@ def _html(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Fo
     texts: list[tuple[Place, str]] = [(("dataset", "description"), release.dataset.description)]
     texts += [((*place, "description"), artifact.description or "") for artifact, place in places]
     for place, text in texts:
-        for match in _HTML.finditer(text):
+        for match in _HTML.finditer(_CODE.sub("", text)):
             if "://" not in match[0] and "@" not in match[0]:  # <https://…> is Markdown's own
-                yield place, f"has HTML in it: {match[0][:40]}", "Markdown is allowed, HTML is not; write &lt; for <"
+                message = f"{place[-1]} has HTML in it: {match[0][:40]}"
+                yield place, message, "Markdown is allowed, HTML is not; write &lt; for <, or `code`"
                 break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,11 +60,10 @@ def read(path: Path) -> Document:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        document.problems.append(
-            Problem(where, f"is not YAML: {error.problem or error.context}", _yaml_hint(str(error.problem)))
-        )
+        document.problems.append(_not_yaml(path, error))
+        return document
+    except RecursionError:
+        document.problems.append(Problem(str(path), f"is nested over {MAX_DEPTH} deep", "write it flatter"))
         return document
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
@@ -82,6 +83,10 @@ def read(path: Path) -> Document:
 class _Refused(Exception):
     """The document is too large once its aliases are expanded; said once."""
 
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.place = place
+
 
 class _Builder:
     """Turns nodes into values. Aliases are the same node again: expanded, counted, and limited."""
@@ -95,28 +100,31 @@ class _Builder:
         try:
             return self._value(node, place)
         except _Refused as refused:
-            message = f"{refused}: this looks like an alias bomb"
-            self._document.problems.append(Problem(self._document.where(place), message, "write out what is meant"))
+            top = refused.place[: len(place) + 1]  # what holds it all; deep inside, no place means much
+            self._document.problems.append(Problem(self._document.where(top), f"{refused}", "write out what is meant"))
             return None
 
     def _value(self, node: yaml.Node, place: Place) -> Any:  # noqa: ANN401
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise _Refused(f"holds over {MAX_NODES:,} values once its aliases are expanded")
-        if len(place) > MAX_DEPTH:
-            raise _Refused(f"is nested over {MAX_DEPTH} deep")
-        self._document.marks.setdefault(place, (node.start_mark.line + 1, node.start_mark.column + 1))
+        self._count(place, len(place))
+        self._document.marks.setdefault(place, _mark(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*place, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, place)
 
+    def _count(self, place: Place, depth: int) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _Refused(f"holds over {MAX_NODES:,} values once its aliases are expanded: an alias bomb?", place)
+        if depth > MAX_DEPTH:
+            raise _Refused(f"is nested over {MAX_DEPTH} deep: an alias within itself?", place)
+
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key_node, value_node in self._pairs(node, place):
             key = key_node.value
-            where = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            where = _mark(key_node)
             if key in made:
                 first = self._document.marks[(*place, key)]
                 message = f"the key {key!r} is there twice; the first is on line {first[0]}"
@@ -126,19 +134,25 @@ class _Builder:
             made[key] = self._value(value_node, (*place, key))
         return made
 
-    def _pairs(self, node: yaml.MappingNode, place: Place) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    def _pairs(
+        self, node: yaml.MappingNode, place: Place, depth: int = 0
+    ) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
         """Yield the keys and values of a mapping, then those that `<<` merges in and that it does not have itself."""
+        self._count(place, depth)
         own = {key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)}
         merged: list[yaml.Node] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._problem((key.start_mark.line + 1, key.start_mark.column + 1), "a key must be a word", "")
+                self._problem(_mark(key), "a key must be a word", "quote it if it is text")
             elif key.tag == "tag:yaml.org,2002:merge":
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             else:
                 yield key, value
         for other in merged:
-            for key, value in self._pairs(other, place) if isinstance(other, yaml.MappingNode) else ():
+            if not isinstance(other, yaml.MappingNode):
+                self._problem(_mark(other), "<< merges mappings, and this is none", "such as `<<: *name`")
+                continue
+            for key, value in self._pairs(other, place, depth + 1):
                 if key.value not in own:
                     own.add(key.value)
                     yield key, value
@@ -150,7 +164,12 @@ class _Builder:
             return str(node.value)
         except yaml.YAMLError as error:
             what = getattr(error, "problem", None) or str(error)
-            self._problem((node.start_mark.line + 1, node.start_mark.column + 1), f"{what}", "quote it if it is text")
+            self._problem(_mark(node), f"{what}", "quote it if it is text")
+            return str(node.value)
+        if isinstance(value, dt.date | bytes):  # the model reads dates itself; elsewhere these are words
+            return str(node.value)
+        if isinstance(value, float) and not math.isfinite(value):
+            self._problem(_mark(node), f"{node.value} is no number that JSON has", "quote it if it is text")
             return str(node.value)
         if not isinstance(value, str):
             self._document.raw[place] = node.value
@@ -160,11 +179,27 @@ class _Builder:
         self._document.problems.append(Problem(f"{self._document.path}:{mark[0]}:{mark[1]}", message, hint))
 
 
-def _yaml_hint(problem: str) -> str:
-    if "\\t" in problem or "tab" in problem:
-        return "indent with spaces"
-    if "mapping values are not allowed" in problem:
-        return "quote a text that has a colon in it"
-    if "undefined alias" in problem:
-        return "define it with & first"
-    return ""
+def _mark(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+# What the parser says (a part of it), and what to do about it.
+_YAML_HINTS = (
+    ("'\\t'", "indent with spaces"),
+    ("mapping values are not allowed", "quote a text that has a colon in it"),
+    ("undefined alias", "define it with & first, or quote a text that begins with *"),
+    ("another document", "remove the line `---`: a file holds one manifest"),
+    ("unexpected end of stream", "close the quote"),
+    ("'<stream end>'", "close the bracket"),
+)
+
+
+def _not_yaml(path: Path, error: yaml.MarkedYAMLError) -> Problem:
+    """Say what the parser found and, where that is far from where the trouble began, on which line it began."""
+    problem, context = str(error.problem or error.context), str(error.context or "")
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+    if mark and began and context.startswith("while ") and began.line != mark.line:
+        problem += f", {context} that begins on line {began.line + 1}"
+    hint = next((hint for part, hint in _YAML_HINTS if part in problem), "")
+    return Problem(where, f"is not YAML: {problem}", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from publisher.artifacts import Artifact
 from publisher.errors import InvalidInput, Problem
 from publisher.manifest import checks, document
 from publisher.manifest.document import Document
-from publisher.manifest.model import Place, Release
+from publisher.manifest.model import Place, Release, spelled
 from publisher.words import did_you_mean
 
 _ROUNDS = 8  # of taking away what does not validate, so that the rest can be cross-checked in the same run
@@ -30,10 +31,12 @@ _STAND_INS: dict[str, Any] = {
     "dataset": {"name": "x", "title": "x", "description": "x", "license": "x", "authors": [{"name": "x"}]},
 }
 
+_SLUG = "letters, digits, '.', '_' and '-' only, a letter or digit first"
 _PATTERNS = {
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, '.', '_' and '-' only",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": _SLUG,
     r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm)$": 'a length such as nm, um or "8 nm"',
     r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm|m)$": 'a length such as nm, um or "8 nm"',
+    r"^(https://orcid\.org/)?\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "an ORCID iD such as 0000-0002-1825-0097",
     r"^https?://[^\s?#]+$": "an address such as https://data.example.org/prefix",
 }
 
@@ -54,6 +57,11 @@ class Manifest:
     def folder(self) -> Path:
         """The folder that relative paths start from."""
         return self.path.resolve().parent
+
+    def source(self, artifact: Artifact) -> Path:
+        """Return the path of an artifact's source, from where the manifest's own path starts: messages stay short."""
+        folder = self.folder if self.path.is_symlink() else self.path.parent
+        return folder / (artifact.source or "")
 
     def where(self, *place: str | int) -> str:
         """Return file:line:column of a place in the manifest, or of the nearest one above it."""
@@ -100,7 +108,7 @@ class _Rest:
             try:
                 return Release.model_validate(self.value)
             except ValidationError as error:
-                found = [(_place(detail, self.value), detail) for detail in error.errors()]
+                found = _found(error, self.value)
             if attempt == 0:
                 problems += [Problem(read.where(place), *_words(detail, read, place)) for place, detail in found]
             taken = [self._take(place, detail) for place, detail in sorted(found, key=_last_first, reverse=True)]
@@ -140,6 +148,16 @@ class _Rest:
         return True
 
 
+def _found(error: ValidationError, value: Any) -> list[tuple[Place, ErrorDetails]]:  # noqa: ANN401 - YAML
+    """Return what pydantic found, and where; a list is not called too short for what is wrong inside it."""
+    found = [(_place(detail, value), detail) for detail in error.errors()]
+    return [
+        (place, detail)
+        for place, detail in found
+        if detail["type"] != "too_short" or not any(other[: len(place)] == place != other for other, _ in found)
+    ]
+
+
 def _last_first(found: tuple[Place, ErrorDetails]) -> list[str]:
     return [str(part).zfill(9) for part in found[0]]
 
@@ -163,25 +181,31 @@ def _words(detail: ErrorDetails, read: Document, place: Place) -> tuple[str, str
     shown = read.raw.get(place, given)
     if kind == "extra_forbidden":
         known = list(_fields(detail["loc"][:-1]))
-        return f"unknown key {name!r}{did_you_mean(name, known)}", f"known here: {', '.join(known)}" if known else ""
+        near = did_you_mean(name, known)
+        return f"unknown key {name!r}{near}", f"known here: {', '.join(known)}" if known and not near else ""
     if kind == "missing":
-        at = ".".join(str(part) for part in detail["loc"][:-1])
+        at = spelled(detail["loc"][:-1])
         return f"{name!r} is missing{f' in {at}' if at else ''}", f"add `{name}: …`"
+    if kind == "too_short":
+        return f"{name} is empty", "give one at least"
     if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
         return f"{name} must be text, but {shown} is a number to YAML", f'quote it: {name}: "{shown}"'
     if kind == "string_type":
         return f"{name} must be text, not {_yaml_type(given)}", "quote it" if not isinstance(given, dict | list) else ""
     if kind == "string_pattern_mismatch":
         expected = _PATTERNS.get(str(context.get("pattern")), f"of the form {context.get('pattern')}")
-        return f"{name} {str(given)[:80]!r} must be {expected}", ""
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", str(given)).strip("._-")[:80] if expected == _SLUG else ""
+        return f"{name} {str(given)[:80]!r} must be {expected}", f"such as {slug!r}" if slug else ""
     if kind == "literal_error":
         choices = str(context.get("expected", ""))
         near = did_you_mean(str(given), [word.strip("'\" ") for word in choices.replace(" or ", ",").split(",")])
-        return f"{name} is {str(shown)[:60]!r}, but must be {choices}{near}", ""
+        said = str(shown)[:60] if place in read.raw else repr(str(shown)[:60])
+        return f"{name} is {said}, but must be {choices}{near}", ""
     if kind in {"date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"}:
-        return f"{name} {str(shown)[:40]!r} is no date", "write it as 2026-11-21"
+        return f"{name} {str(shown)[:40]!r} is no date", "write year-month-day, such as 2026-11-21"
     text = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{name}: {text}" if isinstance(detail["loc"][-1] if detail["loc"] else 0, str) else text, ""
+    subject = str(given["name"]) if isinstance(given, dict) and "name" in given else name
+    return f"{subject} {text}" if text.startswith(("has ", "is ")) else f"{subject}: {text}", ""
 
 
 def _yaml_type(value: object) -> str:

@@ -20,6 +20,12 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Place = tuple[str | int, ...]  # keys and indexes that lead to a value
 
+
+def spelled(place: Place) -> str:
+    """Return a place as people write it: dataset.authors[0].name."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm|m)$")]
 

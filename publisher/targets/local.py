@@ -11,12 +11,12 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-from publisher.errors import Conflict, Problem
+from publisher.errors import Conflict, LocalTrouble, Problem
 from publisher.headers import keeps_gz
 from publisher.objects import Entry, Headers, Stored
 from publisher.work import only_one, trouble
@@ -71,10 +71,12 @@ class LocalTarget:
         return None
 
     def holds(self, entry: Entry) -> bool:
-        """Whether the stored bytes are the entry's."""
+        """Whether the stored bytes are the entry's, and no other file stands for it."""
         stored = self._stored(entry.key)
         if stored is None or stored[1:] != (entry.size_bytes, entry.headers.content_encoding):
             return False
+        if stored.content_encoding and os.path.lexists(f"{self.root}/{entry.key}"):
+            return False  # a run was killed between the new form and taking away the old one
         with open(self._path(entry.key, entry.headers), "rb") as file:  # noqa: PTH123 - as above
             return hashlib.file_digest(file, "sha256").hexdigest() == entry.stored_sha256
 
@@ -82,6 +84,7 @@ class LocalTarget:
         """Store an object atomically: written beside, then renamed."""
         path = self._path(key, headers)
         part = ""
+        self._refuse_twin(key, headers)
         try:
             self._folder(os.path.dirname(path))  # noqa: PTH120 - as above
             part = f"{self._folder(f'{self.root}/{SCRATCH}')}/{os.getpid()}-{next(self._numbers)}"
@@ -97,7 +100,15 @@ class LocalTarget:
     def lock(self, version: str) -> AbstractContextManager[None]:
         """Hold the folder's lock: it has one `releases.json`, so whatever the version, one publisher at a time."""
         del version
-        return only_one(self.root / SCRATCH)
+        return self._held()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        scratch = self.root / SCRATCH
+        with only_one(scratch):
+            for part in scratch.glob("*-*"):  # what killed runs left half written
+                _remove(str(part))
+            yield
 
     def settle(self) -> None:
         """Flush the file systems once: an fsync for each of a million chunks would take hours."""
@@ -107,13 +118,23 @@ class LocalTarget:
         return f"{self.root}/{key}.gz" if headers.content_encoding == "gzip" else f"{self.root}/{key}"
 
     def _place(self, part: str, path: str, key: str, *, create: bool) -> None:
-        if not create:
-            os.replace(part, path)  # noqa: PTH105 - as above
-            return
+        there = Conflict(Problem(key, "is there already, and is never replaced", "choose a new version"))
+        if create and self._stored(key) is not None:  # in whichever form
+            raise there
         try:
-            os.link(part, path)
+            if create:
+                os.link(part, path)
+            else:
+                os.replace(part, path)  # noqa: PTH105 - as above
         except FileExistsError:
-            raise Conflict(Problem(key, "is there already, and is never replaced", "choose a new version")) from None
+            raise there from None
+
+    def _refuse_twin(self, key: str, headers: Headers) -> None:
+        """Raise where an object that is itself named `X.gz` lies beside `X`: web servers take the two for one."""
+        twin = f"{key}.gz"
+        if headers.content_encoding is None and keeps_gz(twin) and os.path.lexists(f"{self.root}/{twin}"):
+            message = f"lies beside the object {key}, and web servers take the two for one"
+            raise LocalTrouble(Problem(f"{self.root}/{twin}", message, "move it away, or choose another key"))
 
     def _forget_other_form(self, key: str, headers: Headers) -> None:
         """Remove the file of the other form of this very object: `X` and `X.gz` would both stand for it."""

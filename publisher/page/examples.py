@@ -1,0 +1,165 @@
+"""Examples: each is one template, rendered once; the page shows that very text, and it runs as it stands."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from publisher.facts import AnnotationFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, Triple, VolumeFacts
+from publisher.page.places import Place
+from publisher.page.templates import render
+from publisher.page.view import Book, View
+
+Tab = Literal["Python", "R", "Command line"]
+EDGE = 64  # voxels of a block that examples read
+_LANGUAGES: dict[str, tuple[str, Tab]] = {"py": ("python", "Python"), "R": ("r", "R"), "sh": ("bash", "Command line")}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example: its file name, the tab it belongs in, what it shows, and the text itself."""
+
+    name: str
+    tab: Tab
+    language: str
+    title: str
+    text: str
+
+
+def of(view: View, book: Book) -> tuple[Example, ...]:
+    """Return the examples of one artifact: how to read it, and how to copy it."""
+    read = _external(view) if view.described.external else _read(view, book)
+    return tuple(_made(view.described.name, *shown) for shown in (*read, *_copy(view, book)))
+
+
+def services(book: Book) -> tuple[Example, ...]:
+    """Return the examples of the services that serve the same data."""
+    return tuple(_made(name, title, template, given) for name, title, template, given in _services(book.record))
+
+
+def _made(stem: str, title: str, template: str, values: Mapping[str, Any]) -> Example:
+    end = template.rpartition(".")[2]
+    language, tab = _LANGUAGES[end]
+    text = render(f"examples/{template}.jinja", **values)
+    return Example(f"{stem}-{template}", tab, language, title, text)
+
+
+_Shown = tuple[str, str, Mapping[str, Any]]  # title, template, what the template names
+
+
+def _read(view: View, book: Book) -> Iterator[_Shown]:
+    facts = view.described.facts
+    if isinstance(facts, VolumeFacts):
+        yield from _volume(view, facts, book)
+    elif isinstance(facts, TableFacts):
+        yield from _table(view.place, facts.format, tuple(column.name for column in facts.columns))
+    elif isinstance(facts, SkeletonFacts):
+        yield from _skeletons(view, facts)
+    elif isinstance(facts, MeshFacts) and view.mesh:
+        yield "cloud-volume", "meshes-cloudvolume.py", {"url": view.place.url, "segment": view.mesh}
+    elif isinstance(facts, AnnotationFacts):
+        yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
+
+
+def _volume(view: View, facts: VolumeFacts, book: Book) -> Iterator[_Shown]:
+    scale = facts.scales[0]
+    node = None if _space_differs(view, book) else _node(view.described.name, book)
+    block = cutout(scale, node)
+    values = {"url": view.place.url, "format": facts.format, "scale": scale, "block": block, "on_node": node is not None}
+    yield "TensorStore", "volume-tensorstore.py", values
+    if facts.format == "precomputed":
+        yield "cloud-volume", "volume-cloudvolume.py", values
+
+
+def _skeletons_of(volume: str, book: Book) -> Iterator[View]:
+    for view in book.views:
+        if isinstance(view.described.facts, SkeletonFacts) and view.described.facts.segmentation == volume:
+            yield view
+
+
+def _space_differs(view: View, book: Book) -> bool:
+    return any(other.described.space != view.described.space for other in _skeletons_of(view.described.name, book))
+
+
+def _node(volume: str, book: Book) -> Triple | None:
+    """Return a place, in nm, that lies inside a segment: a node of one of its skeletons."""
+    facts = (view.described.facts for view in _skeletons_of(volume, book))
+    return next((fact.node_nm for fact in facts if isinstance(fact, SkeletonFacts) and fact.node_nm), None)
+
+
+def cutout(scale: Scale, node_nm: Triple | None) -> tuple[tuple[int, int], ...]:
+    """Return a block that lies within a scale, around a place in nm or else its middle: from and to along x, y, z."""
+    middle = [offset + size // 2 for offset, size in zip(scale.offset_voxels, scale.size_voxels, strict=True)]
+    if node_nm is not None and all(scale.voxel_size_nm):
+        middle = [int(place / length) for place, length in zip(node_nm, scale.voxel_size_nm, strict=True)]
+    found = []
+    for centre, offset, size in zip(middle, scale.offset_voxels, scale.size_voxels, strict=True):
+        low = max(offset, min(centre - EDGE // 2, offset + size - EDGE))
+        found.append((low, min(low + EDGE, offset + size)))
+    return tuple(found)
+
+
+def _table(place: Place, form: str, columns: tuple[str, ...]) -> Iterator[_Shown]:
+    values = {"url": place.url, "format": form, "name": place.name, "columns": columns[:3]}
+    yield "pandas", "table-pandas.py", values
+    if form != "csv":
+        yield "pyarrow", "table-pyarrow.py", values
+    yield ("arrow" if form != "csv" else "base R"), "table.R", values
+
+
+def _skeletons(view: View, facts: SkeletonFacts) -> Iterator[_Shown]:
+    if not facts.ids:
+        return
+    values = {"url": view.place.url, "segment": facts.ids[0], "unit_nm": facts.swc_unit_nm}
+    if "swc" in facts.formats:
+        yield "SWC with pandas", "skeletons-swc.py", values
+    if "precomputed" in facts.formats:
+        yield "Precomputed with cloud-volume", "skeletons-cloudvolume.py", values
+    if "swc" in facts.formats:
+        yield "SWC with base R", "skeletons-swc.R", values
+
+
+def _external(view: View) -> Iterator[_Shown]:
+    words = str(view.stated["format"] or "").casefold()
+    if view.described.section == "volumes":
+        form = next((kind for kind in ("n5", "zarr3", "zarr") if kind in f"{words} {view.described.external[:8]}"), "")
+        values = {"url": view.place.url, "format": form or "precomputed"}
+        yield "TensorStore", "external-volume.py", values
+    elif view.described.section == "tables":
+        form = next((kind for kind in ("parquet", "csv") if view.place.name.endswith(f".{kind}")), "feather")
+        yield from _table(view.place, form, tuple(view.stated["columns"] or ()))
+
+
+def _copy(view: View, book: Book) -> Iterator[_Shown]:
+    item, place = view.described, view.place
+    single = view.single or (bool(item.external) and item.section in {"tables", "files"} and "." in place.name)
+    values: dict[str, Any] = {"place": place, "single": single, "gzipped": view.gzipped, "name": item.name}
+    if single:
+        yield "curl", "copy-object.sh", values | {"sha256": view.entry.content_sha256 if view.entry else ""}
+    if place.scheme:
+        yield _TOOLS[place.scheme], f"copy-{place.scheme}.sh", values
+    if not single and not item.external and book.inventory:
+        yield "Any store, with digests checked", "copy-tree.py", {
+            "base": book.base.url,
+            "inventory": book.inventory.url,
+            "artifact": item.name,
+            "file": posixpath.basename(item.key),
+        }
+
+
+_TOOLS = {"gs": "gcloud, gsutil or rclone", "s3": "aws, s5cmd or rclone"}
+
+
+def _services(record: Any) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:  # noqa: ANN401 - JSON by then
+    given = {name: value for name, value in record.programmatic.items() if value}
+    if neuprint := given.get("neuprint"):
+        yield "neuprint", "neuprint-python", "neuprint.py", neuprint
+        yield "neuprint", "navis", "navis.py", neuprint
+        yield "neuprint", "neuprintr", "neuprint.R", neuprint
+    if name := given.get("flybrains"):
+        yield "flybrains", "navis-flybrains", "flybrains.py", {"name": name}
+    for service, title in (("dvid", "DVID"), ("bossdb", "intern"), ("cave", "CAVEclient")):
+        if value := given.get(service):
+            yield service, title, f"{service}.py", value

@@ -1,0 +1,81 @@
+"""Addresses: where a key of the release, or an artifact that others host, can be read and copied from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+_GCS = "https://storage.googleapis.com/"
+_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
+_VIEWER = "https://neuroglancer-demo.appspot.com/#!"
+_FORMAT = re.compile(r"^(precomputed|n5|zarr|zarr2|zarr3)://(?=[a-z0-9+]+://)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder or an object: its address for everybody, and its name in the store where that is a known one."""
+
+    url: str
+    store: str = ""  # gs://bucket/key or s3://bucket/key
+    endpoint: str = ""  # of an S3 store that is not Amazon's
+
+    @property
+    def scheme(self) -> str:
+        """`gs`, `s3`, or "" for what is only on the web."""
+        return self.store.partition("://")[0] if self.store else ""
+
+    @property
+    def bare(self) -> str:
+        """The bucket and key, without the scheme."""
+        return self.store.partition("://")[2]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return unquote(self.url.rstrip("/").rpartition("/")[2])
+
+    def at(self, key: str) -> Place:
+        """Return the place of a key below this one."""
+        store = f"{self.store}/{key}" if self.store else ""
+        return Place(f"{self.url}/{quote(key, safe='/~:@!$&*+,=')}", store, self.endpoint)
+
+
+def target(public_url: str, storage: str = "") -> Place:
+    """Return where a release lies; `storage` is its target's URL, where the public address does not tell the bucket."""
+    url, storage = public_url.rstrip("/"), storage.rstrip("/")
+    if not storage.startswith(("gs://", "s3://")):
+        return Place(url, store_of(url))
+    known = storage.startswith("gs://") or store_of(url) == storage
+    tail = "/" + storage.partition("://")[2]
+    return Place(url, storage, "" if known or not url.endswith(tail) else url.removesuffix(tail))
+
+
+def store_of(url: str) -> str:
+    """Return gs://… or s3://… for a provider's own https address, "" for any other."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if url.startswith(_GCS):
+        return f"gs:/{path}"
+    match = _S3_HOST.fullmatch(parts.netloc)
+    if parts.scheme == "https" and match:
+        return f"s3://{match['bucket']}{path}" if match["bucket"] else f"s3:/{path}"
+    return ""
+
+
+def external(given: str) -> Place:
+    """Return the place of an artifact that is hosted elsewhere; the viewer's format prefixes and suffixes are dropped."""
+    bare = _FORMAT.sub("", given).split("|")[0].rstrip("/")
+    scheme, _, rest = bare.partition("://")
+    bucket, _, key = rest.partition("/")
+    path = quote(key, safe="/~:@!$&*+,=")
+    if scheme == "gs":
+        return Place(f"{_GCS}{bucket}/{path}".rstrip("/"), bare)
+    if scheme == "s3":
+        return Place(f"https://{bucket}.s3.amazonaws.com/{path}".rstrip("/"), bare)
+    return Place(bare, store_of(bare))
+
+
+def viewer(scene: Place) -> str:
+    """Return the address that opens a scene in the public Neuroglancer; gs:// needs no CORS there, and is shorter."""
+    return _VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if scene.scheme == "gs" else scene.url)

@@ -1,0 +1,154 @@
+"""What a page shows of each artifact: what the record says, and what one pass over the inventory adds."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from publisher.facts import FileFacts, Scale, TableFacts, VolumeFacts
+from publisher.objects import Entry
+from publisher.page import places
+from publisher.page.places import Place
+from publisher.record import Described, Record, record_key
+
+GROUPS = ("Image data", "Annotations", "Connectivity", "Skeletons", "Meshes", "Database")
+LISTED = 40  # files of a folder that are listed one by one
+_MESH = re.compile(r".*/(\d+)(?::0|\.index)")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the inventory adds to an artifact. Memory: at most `LISTED` entries an artifact."""
+
+    single: Entry | None = None
+    files: list[Entry] = field(default_factory=list)
+    mesh: str = ""
+    gzipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One artifact as a page shows it."""
+
+    described: Described
+    place: Place
+    single: bool = False
+    entry: Entry | None = None
+    files: tuple[Entry, ...] = ()  # of a folder of few files; empty where there are more
+    mesh: str = ""  # a segment that has a mesh
+    gzipped: bool = False  # whether some object is stored with Content-Encoding: gzip
+
+    @property
+    def anchor(self) -> str:
+        """The id of its section on the download page."""
+        return f"data-{self.described.name}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of its facts, or `external` where nothing was measured."""
+        return self.described.facts.kind if self.described.facts else "external"
+
+    @property
+    def stated(self) -> defaultdict[str, Any]:
+        """What its owner says of an external artifact; None for what is not said."""
+        return defaultdict(lambda: None, self.described.stated or {})
+
+    @property
+    def server(self) -> str:
+        """The database server that it belongs to."""
+        return self.described.facts.server if isinstance(self.described.facts, FileFacts) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Everything that pages are made from."""
+
+    record: Record
+    base: Place
+    views: tuple[View, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[View, ...]], ...]:
+        """The tabs of the download page: the usual groups in their order, then the others as the release has them."""
+        names = dict.fromkeys((*GROUPS, *(view.described.group for view in self.views)))
+        found = ((name, tuple(view for view in self.views if view.described.group == name)) for name in names)
+        return tuple((name, views) for name, views in found if views)
+
+    @property
+    def inventory(self) -> Place | None:
+        """Where the list of all objects lies."""
+        return self.base.at(self.record.inventory.key) if self.record.inventory else None
+
+    @property
+    def commit(self) -> Place | None:
+        """Where the record itself lies; nothing is published where there is no inventory."""
+        return self.base.at(record_key(self.record.release)) if self.record.inventory else None
+
+    def named(self, name: str) -> View | None:
+        """Return an artifact's view by its name."""
+        return next((view for view in self.views if view.described.name == name), None)
+
+
+def book(record: Record, base: Place, entries: Iterable[Entry]) -> Book:
+    """Look through the inventory once, and put together what pages are made from."""
+    seen = {item.name: _Seen() for item in record.artifacts}
+    singles = {item.key: item.name for item in record.artifacts if is_single(item)}
+    for entry in entries:
+        found = seen.get(entry.artifact)
+        if found is not None:
+            _note(found, entry, single=entry.key in singles)
+    return Book(record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts))
+
+
+def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:
+    if single:
+        seen.single = entry
+    if len(seen.files) <= LISTED:
+        seen.files.append(entry)
+    seen.gzipped = seen.gzipped or entry.headers.content_encoding is not None
+    if not seen.mesh and (match := _MESH.fullmatch(entry.key)):
+        seen.mesh = match[1]
+
+
+def _view(item: Described, base: Place, seen: _Seen) -> View:
+    if item.external:
+        return View(item, places.external(item.external))
+    listed = isinstance(item.facts, FileFacts) and item.facts.tree and len(seen.files) <= LISTED
+    return View(
+        described=item,
+        place=base.at(item.key),
+        single=is_single(item),
+        entry=seen.single,
+        files=tuple(seen.files) if listed else (),
+        mesh=seen.mesh,
+        gzipped=seen.gzipped,
+    )
+
+
+def is_single(item: Described) -> bool:
+    """Whether an artifact is one object rather than a tree of them."""
+    facts = item.facts
+    return isinstance(facts, TableFacts) or (isinstance(facts, FileFacts) and not facts.tree)
+
+
+def grid(facts: VolumeFacts) -> int | None:
+    """Return how many chunks a volume has when none is absent; None where shards hold them."""
+    if any(scale.sharded for scale in facts.scales):
+        return None
+    return sum(math.prod(_chunks(scale)) for scale in facts.scales)
+
+
+def _chunks(scale: Scale) -> tuple[int, ...]:
+    return tuple(-(-size // chunk) for size, chunk in zip(scale.size_voxels, scale.chunk_voxels, strict=True))
+
+
+def bounds_nm(scale: Scale) -> tuple[tuple[float, float], ...] | None:
+    """Return from where to where a scale reaches along x, y, z, in nm; None where its voxel size is not known."""
+    if not all(scale.voxel_size_nm):
+        return None
+    ends = zip(scale.offset_voxels, scale.size_voxels, scale.voxel_size_nm, strict=True)
+    return tuple((offset * length, (offset + size) * length) for offset, size, length in ends)

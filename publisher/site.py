@@ -1,0 +1,213 @@
+"""Build the download site: from a release's record, its inventory and what `verify` saw, to static HTML."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from publisher import work
+from publisher.errors import InvalidInput, LocalTrouble, Problem
+from publisher.objects import Entry, Report
+from publisher.page import places
+from publisher.page.pages import MARK, pages, settings
+from publisher.page.view import book
+from publisher.record import Record
+from publisher.resources import folder
+
+CONFIG = "mkdocs.yml"
+GENERATED = "mkdocs.generated.yml"  # what mkdocs.yml inherits: the title, the navigation
+LAID = ".skeleton.json"  # digests of the skeleton's files as they were laid down
+LISTING = ".publisher-site"  # in the built site: the files that are ours, hence ours to remove
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A site as it was built: where, how many pages were generated, and how many files there are."""
+
+    out: Path
+    pages: int
+    files: int
+
+
+def render(
+    record: Record,
+    *,
+    project: Path,
+    out: Path,
+    entries: Callable[[], Iterator[Entry]] | None,
+    report: Report | None,
+    source_date: int,
+    storage: str = "",
+    root: str | None = None,
+) -> Built:
+    """Build the site of a release: lay the project down, write its pages, run MkDocs, and put the result in place.
+
+    `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
+    seen from the pages, such as `../..`, where it hosts the viewer. The same input gives the same bytes, and files that
+    are what they should be are not touched.
+
+    Raises:
+        InvalidInput: MkDocs found a fault in a page, or `out` holds what publisher did not make.
+        LocalTrouble: a file cannot be read or written.
+
+    """
+    shown = book(record, places.target(record.public_url, storage), entries() if entries else ())
+    texts = pages(shown, report, root)
+    try:
+        lay_down(project)
+        _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
+        titles = {name: title for name, (_, title) in texts.items()}
+        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)))
+        files = _build(project, out, source_date)
+    except OSError as error:
+        raise work.trouble(error, project) from error
+    return Built(out, len(texts), files)
+
+
+def lay_down(project: Path) -> None:
+    """Copy the skeleton of the site to a project, except over files that somebody has changed there."""
+    skeleton = folder("site")
+    if project.resolve() == skeleton.resolve():
+        return
+    known: dict[str, str] = json.loads((project / LAID).read_text()) if (project / LAID).is_file() else {}
+    laid = {}
+    for source in (skeleton / CONFIG, *sorted(skeleton.glob("theme/**/*")), *sorted(skeleton.glob("docs/assets/**/*"))):
+        if source.is_file():
+            name = source.relative_to(skeleton).as_posix()
+            target, data = project / name, source.read_bytes()
+            laid[name] = _digest(data)
+            if not target.is_file() or _digest(target.read_bytes()) == known.get(name):
+                work.write_file(target, data)
+    work.write_file(project / LAID, json.dumps(laid, indent=1).encode())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _is_generated(page: Path) -> bool:
+    with page.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().strip() == "---" and file.readline().startswith(MARK)
+
+
+def _write_pages(docs: Path, texts: Mapping[str, str]) -> None:
+    """Write the generated pages, and remove those of a former run. A page without the mark is somebody's own: it stays."""
+    for page in docs.rglob("*.md") if docs.is_dir() else ():
+        if page.relative_to(docs).as_posix() not in texts and _is_generated(page):
+            page.unlink()
+    for name, text in texts.items():
+        page = docs / name
+        if not page.is_file() or _is_generated(page):
+            work.write_file(page, text.encode())
+
+
+def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the pages that people added, so that they too are found."""
+    names = sorted(page.relative_to(docs).as_posix() for page in docs.rglob("*.md"))
+    return {name: Path(name).stem.replace("-", " ").capitalize() for name in names if name not in titles}
+
+
+def _write_settings(project: Path, values: dict[str, Any]) -> None:
+    import yaml  # noqa: PLC0415 - only where a site is built
+
+    values["extra"] = {"script_hashes": " ".join(_theme_scripts())}
+    text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
+    work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
+
+
+def _theme_scripts() -> list[str]:
+    """Return the hashes of the theme's own inline scripts, the only ones that a page may run.
+
+    They come from the theme's files and not from built pages: whatever a text of the release smuggled into a page would
+    be allowed with the rest.
+    """
+    from jinja2 import Environment  # noqa: PLC0415 - only where a site is built
+
+    spec = find_spec("material")
+    if spec is None or not spec.submodule_search_locations:
+        raise LocalTrouble(Problem("mkdocs-material", "is not installed", "pip install mkdocs-material"))
+    scripts = Path(spec.submodule_search_locations[0], "templates", "partials", "javascripts")
+    given = {"config": {"extra": {"scope": "."}}, "base_url": ".", "features": ["content.tabs.link"]}
+    made = Environment(autoescape=False)  # noqa: S701 - the theme's own scripts, as it renders them itself
+    hashes = set()
+    for path in scripts.glob("*.html"):
+        text = made.from_string(path.read_text(encoding="utf-8")).render(given)
+        for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL):
+            hashes.add(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+    return sorted(f"'sha256-{value}'" for value in hashes)
+
+
+def _build(project: Path, out: Path, source_date: int) -> int:
+    """Build into a folder beside `out`, then put it in place; return how many files there are."""
+    _ours(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    made = out.with_name(f".{out.name}.building")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        _mkdocs(project, made, source_date)
+        names = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
+        _place(made, out, names)
+        return len(names)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _mkdocs(project: Path, made: Path, source_date: int) -> None:
+    command = [sys.executable, "-P", "-m", "mkdocs", "build", "--strict", "-f", CONFIG, "-d", str(made.resolve())]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": str(source_date)}
+    done = subprocess.run(  # noqa: S603 - our own interpreter, and names that we made
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise InvalidInput(tuple(_faults(done.stdout + done.stderr, project)))
+
+
+def _faults(output: str, project: Path) -> Iterator[Problem]:
+    """Yield what MkDocs complained of; where it said nothing that is meant for people, its last line."""
+    lines = [line.replace(f"{project.resolve()}{os.sep}", "") for line in output.splitlines() if line.strip()]
+    faults = [match[1] for line in lines if (match := re.match(r"(?:WARNING|ERROR)\s*-\s*(.*)", line))]
+    for fault in faults or lines[-1:] or ["it gave no reason"]:
+        yield Problem(str(project / CONFIG), f"MkDocs could not build the site: {fault}", "correct the page it names")
+
+
+def _listed(out: Path) -> set[str]:
+    path = out / LISTING
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+
+
+def _ours(out: Path) -> None:
+    """Refuse a folder that holds what publisher did not make."""
+    if out.is_dir() and any(out.iterdir()) and not (out / LISTING).is_file():
+        raise InvalidInput(Problem(str(out), "is not empty, and was not made by publisher", "choose another --out"))
+
+
+def _place(made: Path, out: Path, names: list[str]) -> None:
+    """Put a built site in place. A new one appears at once; in an old one pages change last, when all they need is there."""
+    (made / LISTING).write_text("\n".join(names) + "\n", encoding="utf-8")
+    if not out.is_dir() or not any(out.iterdir()):
+        if out.is_dir():
+            out.rmdir()
+        made.rename(out)
+        return
+    old = _listed(out)
+    # Until all is done, both lists are ours: a run that is killed leaves nothing that the next would not know.
+    work.write_file(out / LISTING, ("\n".join(sorted(old.union(names))) + "\n").encode())
+    for name in sorted(names, key=lambda name: (name.endswith(".html"), name)):
+        work.write_file(out / name, (made / name).read_bytes())
+    for name in sorted(old.difference(names)):
+        (out / name).unlink(missing_ok=True)
+    for empty in sorted((path for path in out.rglob("*") if path.is_dir()), reverse=True):
+        if not any(empty.iterdir()):
+            empty.rmdir()
+    work.write_file(out / LISTING, (made / LISTING).read_bytes())

@@ -1,0 +1,33 @@
+// Tabs hide what they do not show. A link to a section in a tab opens that tab first, also when a page is opened with
+// such a link; and the table of contents names only sections that are to be seen.
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let block = target.closest(".tabbed-block"); block; block = block.parentElement.closest(".tabbed-block")) {
+    const set = block.closest(".tabbed-set");
+    const place = [...block.parentElement.children].indexOf(block);
+    set.querySelectorAll(":scope > input")[place].checked = true;
+  }
+  shorten();
+  target.scrollIntoView();
+}
+
+function shorten() {
+  const list = document.querySelector(".md-sidebar--secondary .md-nav__list");
+  if (!list || !document.querySelector(".tabbed-set h2")) return;
+  for (const item of list.children) {
+    const target = document.getElementById(item.querySelector("a").hash.slice(1));
+    item.hidden = !target.checkVisibility();
+  }
+  list.closest("nav").hidden = [...list.children].every((item) => item.hidden);
+}
+
+addEventListener("hashchange", reveal);
+addEventListener("change", shorten);
+addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href^="#"]');
+  // The same address again makes no hashchange, and still means: show it.
+  if (link && link.hash === location.hash) setTimeout(reveal);
+});
+// After the theme's own scripts, which restore the tabs that were chosen last.
+addEventListener("load", () => setTimeout(() => (shorten(), reveal())));
