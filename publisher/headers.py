@@ -140,6 +140,12 @@ def headers(row: Rule, *, encoded: bool, final: bool) -> Headers:
     return Headers(row.content_type, "gzip" if encoded else None, IMMUTABLE if final else MOVING)
 
 
+def _spoken(row: Rule) -> str:
+    """Return what people call the objects of a rule: a jpeg chunk, a shard, text/html."""
+    name = " ".join(reversed(row.roles.removesuffix("/*").split("/")))
+    return f"a {name}" if name else row.content_type
+
+
 class Contradiction(Exception):
     """The bytes, the name and the rule do not agree; the message says how."""
 
@@ -164,7 +170,7 @@ def stored_form(row: Rule, *, gz_name: bool, gzip_bytes: bool) -> tuple[Form, bo
         return Form.AS_IS, False
     if row.gzip is Gzip.NEVER:
         if gz_name or gzip_bytes:
-            raise Contradiction(f"is gzip, which {row.roles or row.content_type} must not be")
+            raise Contradiction(f"is gzip, which {_spoken(row)} must not be")
         return Form.AS_IS, False
     if gzip_bytes:
         return Form.AS_IS, True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from publisher import manifest, plan, publish, record, scene, site, stage, verif
 from publisher.objects import Plan, Report
 from publisher.progress import SILENCE, Progress, timed
 from publisher.record import Access, Record
-from publisher.run import Run, address, live_entries, live_record, must_be_live, start, wanted, work_folder
+from publisher.run import Run, address, live_entries, live_record, must_be_live, start, still_live, wanted, work_folder
 from publisher.site import Built
 from publisher.stage import Staged
 from publisher.targets import Nowhere
@@ -33,8 +32,7 @@ def release(
 
     """
     run = start(path, to)
-    writes = until not in {"stage", "plan"}
-    with work.only_one(run.folder), run.target.lock(run.version) if writes else nullcontext():
+    with work.only_one(run.folder):
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, progress)
         if until == "stage":
@@ -44,7 +42,8 @@ def release(
             run.plan = _planned(run, run.staged, live, progress)
         if until == "plan":
             return run
-        with timed(run.seconds, "publish"):
+        with timed(run.seconds, "publish"), run.target.lock(run.version):
+            still_live(run, live)  # nothing was written, not even a lock, until the plan was good
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             new = wanted(run.staged, run.target.public_url, run.access)
             run.published = publish.publish(run.plan, run.target, new, live, created=now, progress=progress)

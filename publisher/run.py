@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from publisher import __version__, inventory, manifest, record, work
-from publisher.errors import InvalidInput, LocalTrouble, Problem
+from publisher.errors import InvalidInput, LocalTrouble, Locked, Problem
 from publisher.manifest import Manifest
 from publisher.objects import Entry, Plan, Report
 from publisher.record import Access, Record
@@ -104,6 +104,13 @@ def live_record(run: Run) -> Record | None:
     key = record.record_key(run.version)
     data = run.target.read(key)
     return None if data is None else record.parse(data, f"{run.target.url}/{key}")
+
+
+def still_live(run: Run, planned: Record | None) -> None:
+    """Raise Locked where somebody else has published since the plan was made."""
+    if live_record(run) != planned:
+        message = "another publisher wrote this release while it was planned"
+        raise Locked(Problem(run.target.url, message, "run the same command again"))
 
 
 def must_be_live(run: Run) -> Record:

@@ -22,23 +22,46 @@ SECRET_FILES = (
 )  # fmt: skip
 HARMLESS_FILES = (".env.example", ".env.sample", ".env.template")
 
-_SECRET_TEXTS = (
-    ("a private key", rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY"),
-    ("an AWS access key", rb"(?<![0-9A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
-    ("an AWS secret key", rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}"),
-    ("an Azure storage key", rb"AccountKey=[A-Za-z0-9/+]{86}=="),
-    ("a Google service account key", rb"\"private_key_id\"\s*:\s*\"[0-9a-f]{40}\""),
-    ("a Google API key", rb"(?<![0-9A-Za-z_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
-    ("a GitHub token", rb"(?<![0-9A-Za-z])(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{22})"),
-    ("a GitLab token", rb"(?<![0-9A-Za-z])glpat-[0-9A-Za-z_-]{20}"),
-    ("a Slack token", rb"(?<![0-9A-Za-z])xox[abprs]-[0-9A-Za-z-]{10}"),
-    ("a package index token", rb"(?<![0-9A-Za-z])(?:pypi-AgEIcHlwaS5vcmc|npm_[0-9A-Za-z]{36})"),
-    ("a Hugging Face token", rb"(?<![0-9A-Za-z])hf_[0-9A-Za-z]{34}"),
-    ("a bearer token (such as neuPrint's)", rb"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}"),
-    ("a neo4j password", rb"(?<!\S)[^\s:,]+:SHA-256,[0-9A-F]{64},[0-9A-F]{8,}"),
-    ("a password in an address", rb"(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqp|bolt|neo4j)://[^\s:/@]+:[^\s/@]+@"),
-)  # fmt: skip
-_SECRET_TEXT = re.compile(b"|".join(b"(" + pattern + b")" for _, pattern in _SECRET_TEXTS))
+# (what it is, words of which one must be there, pattern). Looking for words is a hundred times faster than patterns.
+_SECRET_TEXTS = tuple(
+    (what, words, re.compile(pattern))
+    for what, words, pattern in (
+        ("a private key", (b"PRIVATE KEY",), rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY"),
+        ("an AWS access key", (b"AKIA", b"ASIA"), rb"(?<![0-9A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
+        (
+            "an AWS secret key",
+            (b"secret_access_key", b"SECRET_ACCESS_KEY"),
+            rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}",
+        ),
+        ("an Azure storage key", (b"AccountKey=",), rb"AccountKey=[A-Za-z0-9/+]{86}=="),
+        ("a Google service account key", (b"private_key_id",), rb"\"private_key_id\"\s*:\s*\"[0-9a-f]{40}\""),
+        ("a Google API key", (b"AIza",), rb"(?<![0-9A-Za-z_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
+        (
+            "a GitHub token",
+            (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+            rb"(?<![0-9A-Za-z])(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{22})",
+        ),
+        ("a GitLab token", (b"glpat-",), rb"(?<![0-9A-Za-z])glpat-[0-9A-Za-z_-]{20}"),
+        ("a Slack token", (b"xox",), rb"(?<![0-9A-Za-z])xox[abprs]-[0-9A-Za-z-]{10}"),
+        (
+            "a package index token",
+            (b"pypi-", b"npm_"),
+            rb"(?<![0-9A-Za-z])(?:pypi-AgEIcHlwaS5vcmc|npm_[0-9A-Za-z]{36})",
+        ),
+        ("a Hugging Face token", (b"hf_",), rb"(?<![0-9A-Za-z])hf_[0-9A-Za-z]{34}"),
+        (
+            "a bearer token (such as neuPrint's)",
+            (b"eyJ",),
+            rb"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}",
+        ),
+        ("a neo4j password", (b":SHA-256,",), rb"(?<!\S)[^\s:,]+:SHA-256,[0-9A-F]{64},[0-9A-F]{8,}"),
+        (
+            "a password in an address",
+            (b"postgres", b"mysql://", b"mongodb", b"redis://", b"amqp://", b"bolt://", b"neo4j://"),
+            rb"(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqp|bolt|neo4j)://[^\s:/@]+:[^\s/@]+@",
+        ),
+    )
+)
 SCANNED_BYTES = 1 << 20  # of the head of each text
 
 
@@ -83,7 +106,10 @@ def secret_name(name: str, *, folder: bool) -> str:
 
 def secret_text(data: bytes) -> tuple[str, int]:
     """Return what kind of secret stands in this text, and on which line, or nothing; binary data is not searched."""
-    found = _SECRET_TEXT.search(data) if b"\0" not in data else None
-    if found is None or found.lastindex is None:
+    if b"\0" in data:
         return "", 0
-    return _SECRET_TEXTS[found.lastindex - 1][0], data.count(b"\n", 0, found.start()) + 1
+    for what, words, pattern in _SECRET_TEXTS:
+        found = pattern.search(data) if any(word in data for word in words) else None
+        if found is not None:
+            return what, data.count(b"\n", 0, found.start()) + 1
+    return "", 0

@@ -98,7 +98,7 @@ def _source_problems(artifact: Artifact, source: Path, where: str, avoid: Path |
         yield Problem(where, f"source {given!r} {_not_there(source)}", "paths are relative to the manifest")
         return
     except (OSError, ValueError) as error:  # such as a name that is too long, or a NUL in it
-        why = error.strerror if isinstance(error, OSError) else str(error)
+        why = error.strerror if isinstance(error, OSError) else "a NUL is in it"
         yield Problem(where, f"source {given!r} cannot be read: {why}", "correct the path")
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -113,7 +113,7 @@ def _source_problems(artifact: Artifact, source: Path, where: str, avoid: Path |
 def _not_there(path: Path) -> str:
     """Say which part of a path is missing, and what is near it."""
     if path.is_symlink():
-        return "is a link to nothing"
+        return f"is a link to {path.readlink()}, which is not there"
     missing = path
     while not missing.parent.exists():
         missing = missing.parent

@@ -78,7 +78,8 @@ def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
         key = f"{tree.key}/{file.relative}" if file.relative else tree.key
         name = file.relative or os.path.basename(tree.key)  # noqa: PTH119 - a key is no path of this system
         role = tree.role(file.relative or name)
-        row = rule(role) if role else rule_for_name(name)
+        # cloud-volume stores `X` as `X.gz` whatever it is: also what no `info` speaks of, such as a scale left behind.
+        row = rule(role or "chunk/raw") if role or file.gz_name else rule_for_name(name)
         yield from _problems(tree, file, key, row)
         try:
             gzip_bytes = row.gzip is not Gzip.INSIDE and is_gzip(file.path)

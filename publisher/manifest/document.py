@@ -63,7 +63,7 @@ def read(path: Path) -> Document:
         document.problems.append(_not_yaml(path, error))
         return document
     except RecursionError:
-        document.problems.append(Problem(str(path), f"is nested over {MAX_DEPTH} deep", "write it flatter"))
+        document.problems.append(Problem(f"{path}:1:1", f"is nested over {MAX_DEPTH} deep", "write it flatter"))
         return document
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
@@ -170,7 +170,7 @@ class _Builder:
             return str(node.value)
         if isinstance(value, float) and not math.isfinite(value):
             self._problem(_mark(node), f"{node.value} is no number that JSON has", "quote it if it is text")
-            return str(node.value)
+            return 1.0  # said once
         if not isinstance(value, str):
             self._document.raw[place] = node.value
         return value

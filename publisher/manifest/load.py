@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -177,7 +177,8 @@ def _place(detail: ErrorDetails, value: Any) -> Place:  # noqa: ANN401 - YAML
 def _words(detail: ErrorDetails, read: Document, place: Place) -> tuple[str, str]:
     """Say in a sentence what pydantic found."""
     kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
-    name = str(detail["loc"][-1]) if detail["loc"] else ""
+    numbered = bool(detail["loc"]) and isinstance(detail["loc"][-1], int)
+    name = spelled(detail["loc"][-2 if numbered else -1 :])
     shown = read.raw.get(place, given)
     if kind == "extra_forbidden":
         known = list(_fields(detail["loc"][:-1]))
@@ -238,5 +239,7 @@ def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401
     if get_origin(annotation) in {Union, types.UnionType}:
         for member in get_args(annotation):
             yield from _members(member)
+    elif get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
     else:
         yield annotation
