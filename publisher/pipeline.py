@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from publisher import manifest, plan, publish, record, scene, site, stage, verify, work
+from publisher.errors import InvalidInput, Problem
+from publisher.manifest import Manifest
 from publisher.objects import Plan, Report
 from publisher.progress import SILENCE, Progress, timed
 from publisher.record import Access, Record
@@ -79,7 +81,7 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     else:
         base = "" if to is None and not loaded.release.targets else start(path, to).target.public_url
     with work.only_one(work_folder(loaded)):
-        staged = stage.stage(loaded, work_folder(loaded) / "stage")
+        staged = _only_described(loaded)
     return scene.build(loaded.release, staged.artifacts, base), base
 
 
@@ -91,7 +93,7 @@ def build_site(path: Path, to: str | None, out: Path | None) -> Built:
         return _site_of_live(run, must_be_live(run), None, out)
     run = start(path, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
     with work.only_one(run.folder):
-        described = wanted(stage.stage(loaded, run.folder / "stage"), "", Access())
+        described = wanted(_only_described(loaded), "", Access())
     return _site(run, described, out or run.folder / "html", None)
 
 
@@ -99,12 +101,32 @@ def _staged(run: Run, progress: Progress) -> Staged:
     """Stage the artifacts, and the scenes that show them."""
     folder = run.folder / "stage"
     staged = stage.stage(run.manifest, folder, avoid=run.root, progress=progress)
+    if staged.problems:
+        raise InvalidInput([*staged.problems, *_further_problems(staged)])
     trees = []
     for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url):
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
     return replace(staged, trees=(*staged.trees, *trees))
+
+
+def _only_described(loaded: Manifest) -> Staged:
+    """Stage for what is said of a release, when nothing of it will be published."""
+    staged = stage.stage(loaded, work_folder(loaded) / "stage")
+    if staged.problems:
+        raise InvalidInput(staged.problems)
+    return staged
+
+
+def _further_problems(staged: Staged) -> tuple[Problem, ...]:
+    """Return what a plan would refuse of the rest, so that everything is named in one run."""
+    release = staged.manifest.release
+    try:
+        plan.plan(staged.trees, Nowhere(), None, version=release.version, final=release.final)
+    except InvalidInput as error:
+        return error.problems
+    return ()
 
 
 def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress) -> Plan:

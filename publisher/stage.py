@@ -26,6 +26,7 @@ class Staged:
     trees: tuple[Tree, ...]
     artifacts: tuple[Described, ...]
     warnings: tuple[Problem, ...]
+    problems: tuple[Problem, ...]  # where there are any, it cannot be published, and what is here is the rest
 
 
 def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress: Progress = SILENCE) -> Staged:
@@ -36,9 +37,6 @@ def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress
         work: the work folder of this release.
         avoid: the folder of a local target, in which no source may lie.
         progress: who is told.
-
-    Raises:
-        InvalidInput: with every problem of every artifact.
 
     """
     release = manifest.release
@@ -60,9 +58,7 @@ def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress
         trees += made.trees
         described.append(_describe(manifest, artifact, made))
         meter.advance(1, 0)
-    if problems:
-        raise InvalidInput(problems)
-    return Staged(manifest, tuple(trees), tuple(described), tuple(warnings))
+    return Staged(manifest, tuple(trees), tuple(described), tuple(warnings), tuple(problems))
 
 
 def _make(manifest: Manifest, artifact: Artifact, work: Path, tables: dict[str, Path], avoid: Path | None) -> Made:

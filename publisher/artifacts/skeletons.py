@@ -56,9 +56,10 @@ class Skeletons(Artifact):
         tree = self.tree(bench, path=source, key=f"{bench.key}/skeletons-swc", only=".swc", role=lambda _: "swc")
         made = bench.work / "skeletons" / self.name
         sums = _Sums(nanometres(self.units))
-        problems = [problem for file in walk(tree) for problem in _convert(file, made, sums)]
+        problems = [problem for file in walk(tree) for problem in _convert(file, bench.source, made, sums)]
         if not problems and not sums.count:
-            problems = [Problem(str(bench.source), "holds no .swc file", "skeletons are files named <segment id>.swc")]
+            hint = "skeletons are files named <segment id>.swc"
+            return Made(problems=(Problem(str(bench.source), "holds no .swc file", hint),))
         trees = [tree] if "swc" in self.formats else []
         if "precomputed" in self.formats:
             write_file(made / "info", json.dumps(swc.INFO, indent=1).encode())
@@ -108,15 +109,15 @@ def _triple(values: Iterable[float]) -> Triple:
     return float(x), float(y), float(z)
 
 
-def _convert(file: File | Problem, made: Path, sums: _Sums) -> Iterator[Problem]:
+def _convert(file: File | Problem, source: Path, made: Path, sums: _Sums) -> Iterator[Problem]:
     """Write one precomputed skeleton; yield what is wrong with its SWC file."""
     if isinstance(file, Problem):
         return  # what must not be public is named by `plan`, for every tree alike
-    segment = Path(file.relative).stem
+    segment, where = Path(file.relative).stem, f"{source}/{file.relative}"  # also where it was unpacked elsewhere
     if "/" in file.relative or not re.fullmatch(r"[1-9][0-9]*|0", segment):
-        yield Problem(file.path, "is not named after a segment", "name it <segment id>.swc, such as 722817260.swc")
+        yield Problem(where, "is not named after a segment", "name it <segment id>.swc, such as 722817260.swc")
         return
-    skeleton = swc.parse(Path(file.path).read_bytes(), file.path)
+    skeleton = swc.parse(Path(file.path).read_bytes(), where)
     if isinstance(skeleton, list):
         yield from skeleton
         return
@@ -167,7 +168,9 @@ def _members(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
             for name in archive.namelist():
                 yield name, partial(archive.read, name)
     else:
-        raise InvalidInput(Problem(str(source), "is neither a folder, nor a tar or zip archive, of SWC files", ""))
+        raise InvalidInput(
+            Problem(str(source), "is neither a folder, nor a tar or zip archive, of SWC files", "is it damaged?")
+        )
 
 
 def _swc_name(name: str, source: Path) -> str:
