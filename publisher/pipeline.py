@@ -93,8 +93,10 @@ def build_site(path: Path, to: str | None, out: Path | None) -> Built:
         return _site_of_live(run, must_be_live(run), None, out)
     run = start(path, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
     with work.only_one(run.folder):
-        described = wanted(_only_described(loaded), "", Access())
-    return _site(run, described, out or run.folder / "html", None)
+        staged = _only_described(loaded)
+    views = scene.build(loaded.release, staged.artifacts, "")
+    refs = tuple(replace(view.ref, link=scene.link(view.state)) for view in views)
+    return _site(run, replace(wanted(staged, "", Access()), scenes=refs), out or run.folder / "html", None)
 
 
 def _staged(run: Run, progress: Progress) -> Staged:
@@ -150,7 +152,13 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
     release = run.manifest.release
     project = run.manifest.folder / release.site.project if release.site.project else run.folder / "site"
     midnight = dt.datetime.combine(release.date, dt.time(), dt.UTC)
-    entries = partial(live_entries, run.target, live) if live.inventory else None
     return site.render(
-        live, project=project, out=out, entries=entries, report=report, source_date=int(midnight.timestamp())
+        live,
+        project=project,
+        out=out,
+        entries=partial(live_entries, run.target, live) if live.inventory else None,
+        report=report,
+        source_date=int(midnight.timestamp()),
+        # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
+        hosting=site.Hosting(run.target.url, "../.." if run.root and out.is_relative_to(run.root) else None),
     )

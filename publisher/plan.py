@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import tempfile
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
+from threading import Lock
 
-from publisher.errors import Conflict, InvalidInput, Problem
+from publisher import inventory, record
+from publisher.errors import Conflict, InvalidInput, LocalTrouble, Problem
 from publisher.objects import Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
 from publisher.parallel import ordered_map
 from publisher.payload import content_digest, measure
@@ -17,6 +20,7 @@ from publisher.spool import Spool
 from publisher.targets import Target
 from publisher.tree import Tree, specs
 from publisher.words import count
+from publisher.work import trouble
 
 MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
 
@@ -49,12 +53,16 @@ def plan(
     """
     meter = progress.step("plan")
     problems: list[Problem] = []
-    wanted = _without_problems(_unique(_merged(trees, final=final)), problems)
-    pairs, again = itertools.tee(_joined(wanted, live[1] if live else ()))
+    wanted = _without_problems(_merged(trees, final=final), problems)
+    joined = _apart(_joined(wanted, live[1] if live else ()), problems)
+    pairs, again = itertools.tee(joined)
     found = target.lookup(key for key, _, _ in pairs)
-    decide = partial(_decide, target, f"{version}/")
+    decide = partial(_decide, target, f"{version}/", _Others(target, version))
     counts = _Counts()
-    changes = Spool(counts.watch(ordered_map(decide, zip(again, found, strict=True)), meter))
+    try:
+        changes = Spool(counts.watch(ordered_map(decide, zip(again, found, strict=True)), meter))
+    except OSError as error:  # of the spool's own file, or of a source that cannot be read
+        raise trouble(error, tempfile.gettempdir()) from error
     if problems:
         raise InvalidInput(problems)
     made = Plan(changes, counts.totals, counts.artifacts, counts.news)
@@ -62,6 +70,48 @@ def plan(
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
     return made
+
+
+class _Others:
+    """The other releases at a target: an object that they have, too, is not this one's to change."""
+
+    def __init__(self, target: Target, version: str) -> None:
+        """Read which releases there are; raise Conflict where somebody else's file has that name."""
+        self._target, self._lock = target, Lock()
+        try:
+            refs = record.parse_releases(target.read(record.RELEASES_KEY))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            message = "is there already, and is no list of releases"
+            place = f"{target.url}/{record.RELEASES_KEY}"
+            raise Conflict(Problem(place, message, "publish to a folder or prefix of its own")) from None
+        self._versions = [other for other in refs if other != version]
+
+    @cached_property
+    def _indexes(self) -> list[tuple[str, inventory.Index]]:
+        found: list[tuple[str, inventory.Index]] = []
+        for version in self._versions:
+            data = self._target.read(record.record_key(version))
+            told = record.parse(data, record.record_key(version)) if data else None
+            file = self._target.open(told.inventory.key) if told and told.inventory else None
+            try:
+                found += [(version, inventory.Index(file))] if file else []
+            except ValueError as error:  # pyarrow's own
+                message = f"the inventory of release {version} is damaged ({error})"
+                raise LocalTrouble(Problem(self._target.url, message, "restore it from a copy")) from None
+        return found
+
+    def spoilt(self, spec: ObjectSpec) -> str:
+        """Return which other release has other bytes at the key of this object, and would lose them."""
+        with self._lock:  # only replacements are looked up here, which are few
+            entries = ((version, index.get(spec.key)) for version, index in self._indexes)
+            found = [(version, entry) for version, entry in entries if entry is not None]
+        digest = content_digest(spec) if found else None
+        encoding = spec.headers.content_encoding
+        same = (digest, encoding)
+        for version, entry in found:
+            if ((entry.content_sha256, entry.content_size_bytes), entry.headers.content_encoding) != same:
+                return version
+        return ""
 
 
 class _Counts:
@@ -98,31 +148,6 @@ def _merged(trees: Iterable[Tree], *, final: bool) -> Iterator[ObjectSpec | Prob
     return (item for _, _, item in heapq.merge(*map(keyed, trees), key=lambda row: row[0]))
 
 
-def _unique(items: Iterable[ObjectSpec | Problem]) -> Iterator[ObjectSpec | Problem]:
-    """Name keys that a store or a disk cannot tell apart: twice the same, `X` beside `X.gz`, `X` beside `X/…`."""
-    open_keys: list[ObjectSpec] = []  # each a prefix of the next: whatever sorts between X and X.gz starts with X
-    for item in items:
-        if isinstance(item, Problem):
-            yield item
-            continue
-        while open_keys and not item.key.startswith(open_keys[-1].key):
-            open_keys.pop()
-        for other in open_keys:
-            rest = item.key[len(other.key) :]
-            if rest == "":
-                yield Problem(
-                    item.path, f"becomes the key {item.key}, which {other.path} becomes too", "give one another key"
-                )
-            elif rest == ".gz":
-                message = f"would be the object {item.key} beside {other.key}, which web servers take for one"
-                yield Problem(item.path, message, "give one of them another name")
-            elif rest.startswith("/"):
-                message = f"would be the object {item.key} below {other.key}, which is an object itself"
-                yield Problem(item.path, message, "give one of them another key")
-        open_keys.append(item)
-        yield item
-
-
 def _without_problems(items: Iterable[ObjectSpec | Problem], problems: list[Problem]) -> Iterator[ObjectSpec]:
     for item in items:
         if isinstance(item, ObjectSpec):
@@ -152,8 +177,47 @@ def _joined(wanted: Iterable[ObjectSpec], live: Iterable[Entry]) -> Iterator[Pai
             spec, entry = next(specs_, None), next(entries, None)
 
 
-def _decide(target: Target, own: str, found: tuple[Pair, Stored | None]) -> Change:
+def _apart(pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[Pair]:
+    """Name keys that a store or a disk cannot tell apart: twice the same, `X` beside `X.gz`, `X` beside `X/…`."""
+    open_pairs: list[Pair] = []  # keys that are each a prefix of the next: what sorts between X and X.gz starts with X
+    for pair in pairs:
+        while open_pairs and not pair[0].startswith(open_pairs[-1][0]):
+            open_pairs.pop()
+        clashes = (_clash(other, pair) for other in open_pairs if len(problems) < MAX_PROBLEMS)
+        problems += [problem for problem in clashes if problem is not None]
+        open_pairs.append(pair)
+        yield pair
+
+
+def _clash(short: Pair, long: Pair) -> Problem | None:
+    """Return why two keys, of which the first is a prefix of the second, cannot both be objects."""
+    (key, spec, _), (other, other_spec, _) = short, long
+    new = other_spec or spec
+    if new is None:
+        return None  # both are live already
+    live = "" if spec and other_spec else ", which is live already and is never taken away"
+    rest = other[len(key) :]
+    if rest == "" and spec is not None:
+        return Problem(new.path, f"becomes the key {key}, which {spec.path} becomes too", "give one another key")
+    if rest == ".gz":
+        message = f"would be the object {other} beside {key}, which web servers take for one{live}"
+        return Problem(new.path, message, "give one of them another name")
+    if rest.startswith("/"):
+        message = f"would be the object {other} below {key}, which is an object itself{live}"
+        return Problem(new.path, message, "give one of them another key")
+    return None
+
+
+def _decide(target: Target, own: str, others: _Others, found: tuple[Pair, Stored | None]) -> Change:
     """Return the change of one key."""
+    change = _compare(target, own, found)
+    if change.op is Op.REPLACE and change.spec and not change.recorded and (version := others.spoilt(change.spec)):
+        return change._replace(reason=f"{SHARED} {version}")
+    return change
+
+
+def _compare(target: Target, own: str, found: tuple[Pair, Stored | None]) -> Change:
+    """Return the change of one key by what is wanted, recorded and stored there."""
     (key, spec, entry), stored = found
     if spec is None:
         assert entry is not None
@@ -187,6 +251,7 @@ def _arrived(change: partial[Change], target: Target, spec: ObjectSpec, otherwis
 
 
 FOREIGN = "there already, and not this release's"
+SHARED = "would change an object of release"
 
 
 def _header_reason(wanted: Headers, live: Headers) -> str:
@@ -211,8 +276,9 @@ def _refuse_changes(made: Plan, live: Record) -> None:
 
 
 def _refuse_foreign(made: Plan) -> None:
-    guilty = [change for change in made.changes if change.reason == FOREIGN] if made.totals[Op.REPLACE].objects else []
+    replaced = made.changes if made.totals[Op.REPLACE].objects else ()
+    guilty = list(itertools.islice((c for c in replaced if c.reason == FOREIGN or c.reason.startswith(SHARED)), 20))
     if guilty:
         raise Conflict(
-            [Problem(change.key, change.reason, "give the artifact a key below {version}/") for change in guilty[:20]]
+            [Problem(change.key, change.reason, "give the artifact a key below {version}/") for change in guilty]
         )

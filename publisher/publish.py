@@ -19,6 +19,7 @@ from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import InventoryRef, Record, ReleaseRef
 from publisher.targets import Target
 from publisher.words import count
+from publisher.work import trouble
 
 MAX_NAMED = 100  # failures that are named
 
@@ -55,7 +56,10 @@ def publish(
     todo = plan.tally(Op.ADD, Op.REPLACE)
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes))
-        rows = inventory.write(run.entries(plan.changes), file)
+        try:
+            rows = inventory.write(run.entries(plan.changes), file)
+        except OSError as error:  # of the inventory's own file: targets and sources tell theirs in words
+            raise trouble(error, tempfile.gettempdir()) from error
         run.check()
         done = Published(wanted, run.sent.objects, run.sent.size_bytes, rows - run.sent.objects)
         complete = replace(run.complete(wanted), created=created)

@@ -77,11 +77,12 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class SceneRef:
-    """One scene: where its JSON lies, and what it is called."""
+    """One scene: where its JSON lies, and what it is called; `link` holds its whole state where no JSON is hosted."""
 
     name: str
     title: str
     key: str
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

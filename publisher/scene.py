@@ -151,9 +151,12 @@ def _source(artifact: Described, base: str) -> str:
     """Return the address of an artifact in the viewer's words: its format, then where it is."""
     facts = artifact.facts
     if artifact.external:
+        # precomputed://…, graphene://…, dvid://… and the pipe form gs://…|zarr3: say already what they are.
+        if artifact.external.partition("://")[0] not in _STORES or "|" in artifact.external:
+            return artifact.external
         stated = str((artifact.stated or {}).get("format", "")).lower()
         scheme = next((name for name in ("n5", "zarr") if name in stated), "precomputed")
-        return artifact.external if artifact.external.startswith(_VIEWER_SCHEMES) else f"{scheme}://{artifact.external}"
+        return f"{scheme}://{artifact.external}"
     if isinstance(facts, SkeletonFacts):
         return f"precomputed://{base}/{artifact.key}/skeletons-precomputed"
     scheme = "precomputed"
@@ -162,7 +165,8 @@ def _source(artifact: Described, base: str) -> str:
     return f"{scheme}://{base}/{artifact.key}"
 
 
-_VIEWER_SCHEMES = ("precomputed://", "n5://", "zarr://", "zarr2://", "zarr3://", "nifti://")
+# Schemes that say where something is, not what it is.
+_STORES = frozenset({"http", "https", "gs", "gs+xml", "s3", "s3+http", "s3+https"})
 
 
 def _linked_sources(artifact: Described, described: Mapping[str, Described], base: str, shown: list[str]) -> list[str]:

@@ -32,6 +32,18 @@ LISTING = ".publisher-site"  # in the built site: the files that are ours, hence
 
 
 @dataclass(frozen=True, slots=True)
+class Hosting:
+    """What pages cannot know from the record: where the release is stored, and where the pages themselves lie.
+
+    `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
+    seen from the pages, such as `../..`, where it hosts the viewer.
+    """
+
+    storage: str = ""
+    root: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """A site as it was built: where, how many pages were generated, and how many files there are."""
 
@@ -48,22 +60,19 @@ def render(
     entries: Callable[[], Iterator[Entry]] | None,
     report: Report | None,
     source_date: int,
-    storage: str = "",
-    root: str | None = None,
+    hosting: Hosting = Hosting(),
 ) -> Built:
     """Build the site of a release: lay the project down, write its pages, run MkDocs, and put the result in place.
 
-    `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
-    seen from the pages, such as `../..`, where it hosts the viewer. The same input gives the same bytes, and files that
-    are what they should be are not touched.
+    The same input gives the same bytes, and files that are what they should be are not touched.
 
     Raises:
         InvalidInput: MkDocs found a fault in a page, or `out` holds what publisher did not make.
         LocalTrouble: a file cannot be read or written.
 
     """
-    shown = book(record, places.target(record.public_url, storage), entries() if entries else ())
-    texts = pages(shown, report, root)
+    shown = book(record, places.target(record.public_url, hosting.storage), entries() if entries else ())
+    texts = pages(shown, report, hosting.root)
     try:
         lay_down(project)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
@@ -175,7 +184,8 @@ def _mkdocs(project: Path, made: Path, source_date: int) -> None:
 
 def _faults(output: str, project: Path) -> Iterator[Problem]:
     """Yield what MkDocs complained of; where it said nothing that is meant for people, its last line."""
-    lines = [line.replace(f"{project.resolve()}{os.sep}", "") for line in output.splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", output).replace(f"{project.resolve()}{os.sep}", "")
+    lines = [line for line in text.splitlines() if line.strip()]
     faults = [match[1] for line in lines if (match := re.match(r"(?:WARNING|ERROR)\s*-\s*(.*)", line))]
     for fault in faults or lines[-1:] or ["it gave no reason"]:
         yield Problem(str(project / CONFIG), f"MkDocs could not build the site: {fault}", "correct the page it names")

@@ -35,7 +35,8 @@ window.EventSource = class extends EventTarget {
 };
 (() => {
   if (location.hash.length > 2) return;
-  const scene = new URLSearchParams(location.search).get("scene");
+  const asked = new URLSearchParams(location.search);
+  const scene = asked.get("scene"), from = asked.get("from");
   let state = "{}";
   try {
     if (scene) {
@@ -45,7 +46,8 @@ window.EventSource = class extends EventTarget {
       request.send();
       if (request.status !== 200) throw new Error(`HTTP ${request.status}`);
       const base = new URL(".", url).href.slice(0, -1);
-      const text = request.responseText.replaceAll("@BASE@", () => base);
+      const here = new URL("../../..", location.href).href.slice(0, -1);
+      const text = request.responseText.replaceAll("@BASE@", () => base).replaceAll(from || here, () => here);
       JSON.parse(text);
       state = text;
     }
@@ -68,16 +70,18 @@ def prefix() -> str:
     return f"viewer/v/{metadata.version('neuroglancer')}"
 
 
-def link(base_url: str, scene_url: str) -> str:
+def link(base_url: str, scene_url: str, public_url: str = "") -> str:
     """Return the address that opens a scene in the client hosted under `base_url`.
 
-    A scene below the same address is named relative to the client, so that both can move together. `index.html` is
+    A scene below the same address is named relative to the client, so that both can move together; addresses in it that
+    begin with `public_url` are then read below the client's own host, so that a preview works on any port. `index.html` is
     spelled out because buckets have no index documents.
     """
     base = base_url.rstrip("/") + "/"
     if scene_url.startswith(base):
         scene_url = "../" * (prefix().count("/") + 1) + scene_url.removeprefix(base)
-    return f"{base}{prefix()}/{INDEX}?scene={quote(scene_url, safe='/:')}"
+    moved = f"&from={quote(public_url, safe='/:')}" if public_url else ""
+    return f"{base}{prefix()}/{INDEX}?scene={quote(scene_url, safe='/:')}{moved}"
 
 
 def names() -> tuple[str, ...]:

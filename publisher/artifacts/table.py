@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from publisher.artifacts.base import Artifact, Bench, Made, Model
 from publisher.errors import InvalidInput, Problem
@@ -25,13 +25,21 @@ class ColumnWords(Model):
     """Type to read a CSV column as; what CSV files do not say is otherwise found by looking at every row."""
 
 
+def _described(value: object) -> object:
+    return {"description": value} if isinstance(value, str) else value
+
+
+# `column: words` is the short form of `column: {description: words}`.
+Words = Annotated[ColumnWords, BeforeValidator(_described, json_schema_input_type=str | ColumnWords)]
+
+
 class Table(Artifact):
     """A table of anything: bodies, synapses, connections."""
 
     section: ClassVar[str] = "tables"
     default_group: ClassVar[str] = "Annotations"
 
-    columns: dict[str, ColumnWords] = Field(default_factory=dict)
+    columns: dict[str, Words] = Field(default_factory=dict)
     """Description of each column, as words or as {description, unit, type}."""
     references: dict[str, str] = Field(default_factory=dict)
     """Column: name of the segmentation (or table) whose ids it holds."""
@@ -39,14 +47,6 @@ class Table(Artifact):
     """What is published; `source` publishes the file as it lies."""
     compression: Literal["lz4", "zstd"] = "lz4"
     """Inside the Feather or Parquet file."""
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _words(cls, value: object) -> object:
-        """Take `column: words` as the short form of `column: {description: words}`."""
-        if not isinstance(value, dict):
-            return value
-        return {name: {"description": words} if isinstance(words, str) else words for name, words in value.items()}
 
     @property
     def key_suffix(self) -> str:
@@ -67,7 +67,7 @@ class Table(Artifact):
         )
         names = source.schema.names
         problems = tuple(
-            Problem(str(bench.source), f"has no column {name!r}{did_you_mean(name, names)}", "correct the manifest")
+            Problem("", f"has no column {name!r}{did_you_mean(name, names)}", f"{bench.source} has {', '.join(names)}")
             for name in dict.fromkeys((*self.columns, *self.references))
             if name not in names
         )

@@ -13,7 +13,7 @@ _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Infini
 _NOT_FLOAT = r"^[+-]?0[0-9]|^[+-]?[0-9]{16,}$"  # a name with a leading zero; an id that float64 would round
 _TRUTH = r"^(?i:true|false)$"
 _KINDS = ("int64", "uint64", "float64", "bool", "string")
-BLOCK = 8 << 20  # bytes
+BLOCK = 2 << 20  # bytes, at least a row; pyarrow reads 32 of them ahead
 
 
 def schema(path: Path, types: Mapping[str, str]) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -62,14 +62,15 @@ def _open(path: Path) -> Any:  # noqa: ANN401
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline(1 << 20)
+    with path.open("rb") as file:
+        header = file.readline(1 << 20).removeprefix(b"\xef\xbb\xbf")
     if not header.strip():
         raise ValueError("the file is empty")
-    delimiter = "\t" if "\t" in header and "," not in header else ","
+    delimiter = "\t" if b"\t" in header and b"," not in header else ","
     reading = csv.ReadOptions(block_size=BLOCK)
     parsing = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with csv.open_csv(path, reading, parsing) as head:
+    one_thread = csv.ReadOptions(block_size=BLOCK, use_threads=False)  # only so do errors name the row
+    with csv.open_csv(path, one_thread, parsing) as head:
         names = head.schema.names
     words = dict.fromkeys(names, pa.string())
     convert = csv.ConvertOptions(column_types=words, strings_can_be_null=False, null_values=[])

@@ -13,7 +13,6 @@ from typing import Any
 
 from publisher.errors import InvalidInput, Problem
 from publisher.formats.tables import open_source
-from publisher.words import did_you_mean
 from publisher.work import write_file
 
 IDS = ("body", "bodyid", "body_id", "id", "segment", "segment_id", "root_id", "pt_root_id", "neuron_id")
@@ -35,16 +34,18 @@ def write(table: Path, folder: Path, *, ids: str = "") -> int:
     names = source.schema.names
     column = ids or next((name for name in names if name.casefold() in IDS), "")
     if column not in names:
-        message = f"has no column of segment ids{did_you_mean(column, names)}"
-        raise InvalidInput(Problem(str(table), message, f"name it one of {', '.join(IDS)}, or in `references`"))
+        message = f"needs a column of segment ids, and {table.name} has {', '.join(names)}"
+        raise InvalidInput(Problem("", message, f"name it one of {', '.join(IDS)}"))
     rows = [row for batch in source.batches() for row in batch.to_pylist() if row[column] is not None]
+    if (wrong := next((row[column] for row in rows if not str(row[column]).isdecimal()), None)) is not None:
+        message = f"needs segment ids, and the column {column!r} of {table.name} holds {wrong!r}"
+        raise InvalidInput(Problem("", message, "ids are whole numbers from 0 up"))
     rows.sort(key=lambda row: int(row[column]))
     keys = [str(row[column]) for row in rows]
     if len(set(keys)) != len(keys):
         twice = next(a for a, b in pairwise(keys) if a == b)
-        raise InvalidInput(
-            Problem(str(table), f"has segment {twice} twice", "segment properties need one row a segment")
-        )
+        message = f"needs one row a segment, and {table.name} has segment {twice} twice"
+        raise InvalidInput(Problem("", message, "name another table in `segment_properties`, or correct it"))
     label = next((name for wanted in LABELS for name in names if name.casefold() == wanted), "")
     fields = [source.schema.field(name) for name in names if name != column]
     properties = [made for field in fields if (made := _property(field, rows, label=field.name == label))]

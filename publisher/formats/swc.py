@@ -64,7 +64,13 @@ def _rows(data: bytes, where: str) -> tuple[NDArray[np.float64], list[int], list
             row = []
         if not _is_node(row):
             shown = line.strip()[:60].decode("utf-8", "replace")
-            problems.append(Problem(f"{where}:{number}", f"is not an SWC node: {shown!r}", "seven numbers a line"))
+            problems.append(
+                Problem(
+                    f"{where}:{number}",
+                    f"is not an SWC node: {shown!r}",
+                    "seven numbers a line: id type x y z radius parent",
+                )
+            )
             continue
         rows.append(row)
         lines.append(number)
@@ -75,7 +81,8 @@ def _rows(data: bytes, where: str) -> tuple[NDArray[np.float64], list[int], list
 
 def _is_node(row: list[float]) -> bool:
     """Whether these are seven numbers that float32 holds, the first and the last of them whole."""
-    return len(row) == FIELDS and max(map(abs, row)) < LIMIT and row[0].is_integer() and row[6].is_integer()
+    finite = all(abs(number) < LIMIT for number in row)  # which no NaN is
+    return len(row) == FIELDS and finite and row[0].is_integer() and row[6].is_integer()
 
 
 def _tree_problems(numbers: NDArray[np.float64], lines: list[int], where: str) -> Iterator[Problem]:
@@ -91,11 +98,15 @@ def _tree_problems(numbers: NDArray[np.float64], lines: list[int], where: str) -
         return
     known = np.isin(parents, ids)
     for row in np.flatnonzero((parents >= 0) & ~known).tolist():
-        yield Problem(f"{where}:{lines[row]}", f"node {ids[row]} has the parent {parents[row]}, which is not there", "")
+        yield Problem(
+            f"{where}:{lines[row]}",
+            f"node {ids[row]} has the parent {parents[row]}, which is not there",
+            "roots have the parent -1",
+        )
     if ((parents >= 0) & ~known).any():
         return
     for at in _cycles(ids, parents):
-        yield Problem(f"{where}:{lines[at]}", f"node {ids[at]} is its own ancestor", "a tree has no cycle")
+        yield Problem(f"{where}:{lines[at]}", f"node {ids[at]} is its own ancestor", "a root has the parent -1")
 
 
 def _cycles(ids: NDArray[np.int64], parents: NDArray[np.int64]) -> list[int]:

@@ -44,9 +44,8 @@ class Source:
         try:
             yield from readers[self.format](self)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise InvalidInput(
-                Problem(str(self.path), f"cannot be read: {_first_line(error)}", "is it damaged?")
-            ) from None
+            hint = "correct the cell, or the column's `type`" if self.format == "csv" else "is it damaged?"
+            raise InvalidInput(Problem(str(self.path), f"cannot be read: {_first_line(error)}", hint)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
     import pyarrow as pa  # noqa: PLC0415 - heavy, and `--help` must be instant
     import pyarrow.parquet as pq  # noqa: PLC0415
 
+    magic = b""
     try:
         magic = _magic(path)
         if magic.startswith(b"ARROW1"):
@@ -79,9 +79,9 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
             )
         return Source(path, "csv", csv.schema(path, types), "", types)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise InvalidInput(
-            Problem(str(path), f"is no table: {_first_line(error)}", "CSV, Parquet or Feather")
-        ) from None
+        binary = magic.startswith((b"ARROW1", b"PAR1"))
+        hint = "is it damaged or cut off?" if binary else "tables are CSV (UTF-8, commas in quotes), Parquet or Feather"
+        raise InvalidInput(Problem(str(path), f"is no table: {_first_line(error)}", hint)) from None
 
 
 def measure(source: Source) -> Measured:

@@ -9,7 +9,9 @@ from typing import Any
 from publisher.record import Record
 
 _CC = re.compile(r"CC-(BY(?:-(?:NC|ND|SA|NC-SA|NC-ND))?)-(\d\.\d)")
-_BIBTEX = str.maketrans({char: f"\\{char}" for char in "{}%&#_$"} | {"\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"})
+_BIBTEX = str.maketrans(
+    {char: f"\\{char}" for char in "{}%&#_$"} | {"\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"}
+)
 
 
 def licence_url(spdx: str) -> str:

@@ -11,6 +11,7 @@ from publisher.facts import AnnotationFacts, MeshFacts, Scale, SkeletonFacts, Ta
 from publisher.page.places import Place
 from publisher.page.templates import render
 from publisher.page.view import Book, View
+from publisher.record import Record
 
 Tab = Literal["Python", "R", "Command line"]
 EDGE = 64  # voxels of a block that examples read
@@ -58,7 +59,7 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
     elif isinstance(facts, SkeletonFacts):
         yield from _skeletons(view, facts)
     elif isinstance(facts, MeshFacts) and view.mesh:
-        yield "cloud-volume", "meshes-cloudvolume.py", {"url": view.place.url, "segment": view.mesh}
+        yield from _meshes(view, facts, book)
     elif isinstance(facts, AnnotationFacts):
         yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
 
@@ -67,7 +68,13 @@ def _volume(view: View, facts: VolumeFacts, book: Book) -> Iterator[_Shown]:
     scale = facts.scales[0]
     node = None if _space_differs(view, book) else _node(view.described.name, book)
     block = cutout(scale, node)
-    values = {"url": view.place.url, "format": facts.format, "scale": scale, "block": block, "on_node": node is not None}
+    values = {
+        "url": view.place.url,
+        "format": facts.format,
+        "scale": scale,
+        "block": block,
+        "on_node": node is not None,
+    }
     yield "TensorStore", "volume-tensorstore.py", values
     if facts.format == "precomputed":
         yield "cloud-volume", "volume-cloudvolume.py", values
@@ -121,6 +128,16 @@ def _skeletons(view: View, facts: SkeletonFacts) -> Iterator[_Shown]:
         yield "SWC with base R", "skeletons-swc.R", values
 
 
+def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
+    values = {"url": view.place.url, "segment": view.mesh, "volume": "", "folder": ""}
+    volume = book.named(facts.segmentation)
+    if volume and isinstance(volume.described.facts, VolumeFacts) and volume.described.facts.format == "precomputed":
+        folder = posixpath.relpath(view.described.key, volume.described.key)
+        yield "cloud-volume", "meshes-cloudvolume.py", values | {"volume": volume.place.url, "folder": folder}
+    elif view.place.url.count(view.place.name) == 1:  # else cloud-volume 12 takes the wrong part for the folder
+        yield "cloud-volume", "meshes-cloudvolume.py", values
+
+
 def _external(view: View) -> Iterator[_Shown]:
     words = str(view.stated["format"] or "").casefold()
     if view.described.section == "volumes":
@@ -141,20 +158,25 @@ def _copy(view: View, book: Book) -> Iterator[_Shown]:
     if place.scheme:
         yield _TOOLS[place.scheme], f"copy-{place.scheme}.sh", values
     if not single and not item.external and book.inventory:
-        yield "Any store, with digests checked", "copy-tree.py", {
-            "base": book.base.url,
-            "inventory": book.inventory.url,
-            "artifact": item.name,
-            "file": posixpath.basename(item.key),
-        }
+        yield (
+            "Any store, with digests checked",
+            "copy-tree.py",
+            {
+                "base": book.base.url,
+                "inventory": book.inventory.url,
+                "artifact": item.name,
+                "file": posixpath.basename(item.key),
+            },
+        )
 
 
 _TOOLS = {"gs": "gcloud, gsutil or rclone", "s3": "aws, s5cmd or rclone"}
 
 
-def _services(record: Any) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:  # noqa: ANN401 - JSON by then
+def _services(record: Record) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
     given = {name: value for name, value in record.programmatic.items() if value}
     if neuprint := given.get("neuprint"):
+        neuprint = {"example": None} | neuprint
         yield "neuprint", "neuprint-python", "neuprint.py", neuprint
         yield "neuprint", "navis", "navis.py", neuprint
         yield "neuprint", "neuprintr", "neuprint.R", neuprint
@@ -162,4 +184,4 @@ def _services(record: Any) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
         yield "flybrains", "navis-flybrains", "flybrains.py", {"name": name}
     for service, title in (("dvid", "DVID"), ("bossdb", "intern"), ("cave", "CAVEclient")):
         if value := given.get(service):
-            yield service, title, f"{service}.py", value
+            yield service, title, f"{service}.py", {"channel": None} | value

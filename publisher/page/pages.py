@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +25,10 @@ Figure = tuple[str, str, str]  # number, what it counts, what to add
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene: where its JSON lies, and where it opens."""
+    """A scene: where its JSON lies, and the links that open it in the public viewer and in the release's own."""
 
     ref: SceneRef
-    place: Place
+    place: Place | None
     public: str
     hosted: str
 
@@ -65,6 +66,7 @@ def _page(title: str, template: str, values: Mapping[str, Any], book: Book) -> t
     head = render(
         "site/head.jinja",
         title="" if title == "Home" else title,
+        hide="navigation, toc" if title == "Files" else "navigation",
         description=safe.plain(description)[:_DESCRIPTION],
     )
     return head + _tidy(render(template, **values)), title
@@ -88,7 +90,7 @@ def _tidy(markdown: str) -> str:
 def _citing(book: Book) -> dict[str, Any]:
     record = book.record
     return {
-        "dataset": record.dataset,
+        "dataset": _lenient(record.dataset) | {"authors": [_lenient(author) for author in record.dataset["authors"]]},
         "release": record.release,
         "citation": cite.citation(record),
         "bibtex": cite.bibtex(record),
@@ -97,16 +99,22 @@ def _citing(book: Book) -> dict[str, Any]:
     }
 
 
+def _lenient(given: Mapping[str, Any]) -> defaultdict[str, Any]:
+    """Return a mapping in which what a manifest leaves out is None."""
+    return defaultdict(lambda: None, given)
+
+
 def _scenes(book: Book, root: str | None) -> tuple[Scene, ...]:
-    found = ((ref, book.base.at(ref.key)) for ref in book.record.scenes if book.base.url)
+    if not book.base.url:
+        return tuple(Scene(ref, None, ref.link, "") for ref in book.record.scenes if ref.link)
     return tuple(
         Scene(
             ref,
-            place,
-            places.viewer(place),
-            viewer.link(root, f"{root.rstrip('/')}/{ref.key}") if root else "",
+            book.base.at(ref.key),
+            places.viewer(book.base.at(ref.key)),
+            viewer.link(root, f"{root.rstrip('/')}/{ref.key}", book.base.url) if root else "",
         )
-        for ref, place in found
+        for ref in book.record.scenes
     )
 
 
@@ -130,7 +138,9 @@ def figures(book: Book) -> tuple[Figure, ...]:
         found.append((f"{largest:,}", "skeleton" if largest == 1 else "skeletons", sets))
     if tables:
         rows = sum(fact.rows for fact in tables)
-        found.append((f"{rows:,}", "table row" if rows == 1 else "table rows", f"in {words.count(len(tables), 'table')}"))
+        found.append(
+            (f"{rows:,}", "table row" if rows == 1 else "table rows", f"in {words.count(len(tables), 'table')}")
+        )
     if volumes:
         known = [fact.scales[0].voxel_size_nm for fact in volumes if min(fact.scales[0].voxel_size_nm) > 0]
         finest = f"finest voxel {triple(min(known))} nm" if known else ""

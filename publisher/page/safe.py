@@ -22,20 +22,25 @@ _HARMLESS = " ,;()/%"
 _INDENT = "    "
 # In an address: everything that RFC 3986 reserves, but for what Markdown or HTML could read: ( ) ' [ ] ; and spaces.
 _ADDRESS = "/:?#@!$&*+,=%-._~"
+_LOOKALIKES = str.maketrans(
+    "<>\"'`",
+    "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+    "\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}",
+)
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _LANGUAGE = re.compile(r"[A-Za-z0-9+-]{1,20}")
 
 
 def text(value: object) -> str:
     """Return words for any place in Markdown or HTML: one line, nothing in it is markup."""
-    return "".join(_character(char) for char in " ".join(_printable(str(value)).split()))
+    return "".join(_character(char) for char in " ".join(printable(str(value)).split()))
 
 
 def _character(char: str) -> str:
     return char if char.isalnum() or char in _HARMLESS else f"&#{ord(char)};"
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
     """Drop what is invisible and could disturb: control characters, and marks that reverse the direction of reading."""
     return "".join(char for char in value if char in "\n\t" or not _disturbs(char))
 
@@ -52,21 +57,20 @@ def code(value: object) -> str:
 
 def plain(value: object) -> str:
     """Return words for places that the theme copies into HTML unescaped, or unescapes once: titles and attributes."""
-    words = " ".join(_printable(str(value)).split())
-    words = words.translate(str.maketrans({"<": "‹", ">": "›", '"': "”", "'": "’", "`": "’"}))
-    return re.sub(r"&(?=[#\w])", "& ", words)
+    words = " ".join(printable(str(value)).split())
+    return re.sub(r"&(?=[#\w])", "& ", words.translate(_LOOKALIKES))
 
 
 def address(value: str) -> str:
     """Return a web address as an HTML attribute, or "" for one that no page should lead to (`javascript:`, `data:`)."""
-    printable = _printable(value).strip()
+    bare = printable(value).strip()
     try:
-        scheme = urlsplit(printable).scheme
+        scheme = urlsplit(bare).scheme
     except ValueError:
         return ""
     if scheme not in _SCHEMES:
         return ""
-    encoded = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(printable, safe=_ADDRESS))
+    encoded = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(bare, safe=_ADDRESS))
     return html.escape(encoded)
 
 
@@ -91,7 +95,13 @@ def literal(value: object) -> str:
 
 def prose(value: str | None) -> str:
     """Return a description, which may use Markdown, as Markdown that is safe. HTML in it is shown, not obeyed."""
-    return _blocks(SyntaxTreeNode(_parser().parse(_printable(value or ""))).children)
+    return _blocks(SyntaxTreeNode(_parser().parse(printable(value or ""))).children)
+
+
+def phrase(value: str | None) -> str:
+    """Return a description of one line, for a cell or a list: emphasis, code and links, but no blocks."""
+    (line,) = SyntaxTreeNode(_parser().parseInline(" ".join(printable(value or "").split()))).children
+    return _inline(line)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from functools import cache
 from typing import Any
@@ -33,6 +34,7 @@ def _environment() -> Environment:
         "code": safe.code,
         "plain": safe.plain,
         "prose": safe.prose,
+        "phrase": safe.phrase,
         "address": safe.address,
         "link": safe.link,
         "block": safe.block,
@@ -44,7 +46,7 @@ def _environment() -> Environment:
         "number": number,
         "triple": triple,
         "count": words.count,
-        "yaml": safe.literal,
+        "type_words": type_words,
         "zip": lambda left, right: list(zip(left, right, strict=True)),
         "grid": view.grid,
         "bounds_nm": view.bounds_nm,
@@ -58,5 +60,11 @@ def number(value: float) -> str:
 
 
 def triple(values: tuple[float, float, float]) -> str:
-    """Return three lengths along x, y, z: 8 × 8 × 8."""
-    return " × ".join(number(value) for value in values)
+    """Return three lengths along x, y, z as one word that no line breaks: 8 by 8 by 8."""
+    return "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}".join(number(value) for value in values)
+
+
+def type_words(arrow: str) -> str:
+    """Return a column's type for people: a dictionary is how its values are stored, not what they are."""
+    match = re.fullmatch(r"dictionary<values=(.+), indices=\w+, ordered=\d>", arrow)
+    return f"{match[1]} (dictionary)" if match else arrow

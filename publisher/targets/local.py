@@ -6,9 +6,11 @@ cloud-volume's file:// read), any other object `X` is file `X`. Headers are kept
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,7 +25,8 @@ from publisher.work import only_one, trouble
 
 SCRATCH = ".publisher-tmp"  # on the target's own file system, so that a rename is atomic; never served
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"  # where `publisher serve` serves it
-BLOCK = 1 << 20
+# What a system says of a path that is no file of ours: `X.gz` may be too long a name where `X` is none.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 
 
 class LocalTarget:
@@ -51,10 +54,9 @@ class LocalTarget:
         for path in (f"{self.root}/{key}.gz", f"{self.root}/{key}"):
             try:
                 return open(path, "rb")  # noqa: PTH123 - the caller closes it
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except IsADirectoryError:
-                return None
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise trouble(error, path) from error
         return None
 
     def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
@@ -65,9 +67,12 @@ class LocalTarget:
         for path, encoding in ((f"{self.root}/{key}.gz", "gzip"), (f"{self.root}/{key}", None)):
             try:
                 info = os.stat(path)  # noqa: PTH116 - a million of these
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise trouble(error, path) from error
                 continue
-            return Stored(key, info.st_size, encoding)
+            if stat.S_ISREG(info.st_mode):
+                return Stored(key, info.st_size, encoding)
         return None
 
     def holds(self, entry: Entry) -> bool:
@@ -88,7 +93,8 @@ class LocalTarget:
         try:
             self._folder(os.path.dirname(path))  # noqa: PTH120 - as above
             part = f"{self._folder(f'{self.root}/{SCRATCH}')}/{os.getpid()}-{next(self._numbers)}"
-            with open(part, "wb", buffering=0) as file:  # noqa: PTH123 - as above
+            # Buffered: a disk that fills up takes a part of a raw write, and says so only by its count.
+            with open(part, "wb") as file:  # noqa: PTH123 - as above
                 file.writelines(body)
             self._place(part, path, key, create=create)
             self._forget_other_form(key, headers)
@@ -154,5 +160,8 @@ def _remove(path: str) -> None:
     if path:
         try:
             os.unlink(path)  # noqa: PTH108 - as above
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        except PermissionError:
             return
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise

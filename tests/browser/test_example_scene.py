@@ -75,3 +75,12 @@ def test_negative_control_without_cors(published: Release, page: Any) -> None:
         page.goto(f"{client}/{viewer.prefix()}/index.html#!{json.dumps(state)}")
         trouble = page.evaluate(LAYERS_READY, [[layer["name"] for layer in state["layers"]], 30])
     assert "Neuron segmentation" in trouble
+
+
+def test_the_page_opens_the_scene_on_any_port(published: Release, served: str, page: Any) -> None:
+    """The stored scene points to the release's public address; the page's own link reads from where it is served."""
+    page.goto(f"{served}/site/v0.9/index.html")
+    page.get_by_role("link", name="Open in Neuroglancer").click()
+    page.wait_for_url("**/viewer/v/**")
+    names = [layer["name"] for layer in scene_state(published, served)["layers"]]
+    assert page.evaluate(LAYERS_READY, [names, 60]) == ""

@@ -22,6 +22,11 @@ function shorten() {
   list.closest("nav").hidden = [...list.children].every((item) => item.hidden);
 }
 
+// Wide tables scroll; who has no mouse scrolls what has the focus.
+function reach() {
+  for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap")) wrap.tabIndex = 0;
+}
+
 addEventListener("hashchange", reveal);
 addEventListener("change", shorten);
 addEventListener("click", (event) => {
@@ -30,4 +35,4 @@ addEventListener("click", (event) => {
   if (link && link.hash === location.hash) setTimeout(reveal);
 });
 // After the theme's own scripts, which restore the tabs that were chosen last.
-addEventListener("load", () => setTimeout(() => (shorten(), reveal())));
+addEventListener("load", () => setTimeout(() => (reach(), shorten(), reveal())));

@@ -1,0 +1,15 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.rig import Rig
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    """A release of nothing yet: write its sources, then plan and publish it."""
+    return Rig(tmp_path)

@@ -1,0 +1,330 @@
+"""What targets promise, one test a promise, for every target. What is stored is looked at around the target itself."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier, Event, Thread
+
+import pytest
+
+from publisher.errors import Conflict, LocalTrouble, Locked
+from publisher.objects import Entry, Headers, Stored
+from publisher.targets import LocalTarget, Target
+from tests.rig import parts, state
+
+PLAIN = Headers("application/octet-stream", None, "no-cache")
+GZIP = Headers("application/octet-stream", "gzip", "no-cache")
+OLD, NEW = b"old bytes", b"new bytes, and more of them"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A target, and another way to its contents: a target cannot vouch for itself."""
+
+    target: Target
+    stored: Callable[[str, Headers], bytes | None]
+    leftovers: Callable[[], list[str]]
+    another: Callable[[], Target]  # the same place, as another program would open it
+    holder: str  # code that holds the lock of version v1 until it is killed; it says "held" once it does
+
+
+def local(folder: Path) -> Place:
+    root = folder / "target"
+
+    def stored(key: str, headers: Headers) -> bytes | None:
+        path = root / (f"{key}.gz" if headers.content_encoding else key)
+        return path.read_bytes() if path.is_file() else None
+
+    code = f"from pathlib import Path; from publisher.targets import LocalTarget; target = LocalTarget(Path({str(root)!r}))"
+    return Place(LocalTarget(root), stored, lambda: parts(root), lambda: LocalTarget(root), code)
+
+
+TARGETS: dict[str, Callable[[Path], Place]] = {"local": local}  # one line a target
+
+
+@pytest.fixture(params=TARGETS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return TARGETS[request.param](tmp_path)
+
+
+def entry_of(key: str, stored: bytes, headers: Headers) -> Entry:
+    content = gzip.decompress(stored) if headers.content_encoding else stored
+    digests = hashlib.sha256(stored).hexdigest(), len(content), hashlib.sha256(content).hexdigest()
+    return Entry(key, "a", len(stored), *digests, headers)
+
+
+def test_what_is_put_is_there_to_the_byte(place: Place) -> None:
+    for key, body in {"a": [OLD], "v1/b/c": [b"", OLD, NEW], "v1/b/d": [], "é 脳/:;#?%41": [OLD]}.items():
+        place.target.put(key, body, PLAIN)
+        assert place.stored(key, PLAIN) == b"".join(body)
+        assert place.target.read(key) == b"".join(body)
+    packed = gzip.compress(OLD)
+    place.target.put("v1/z", [packed], GZIP)
+    assert place.stored("v1/z", GZIP) == packed
+    assert place.target.read("v1/z") == packed
+    assert place.leftovers() == []
+
+
+def test_what_is_not_there_reads_as_none(place: Place) -> None:
+    place.target.put("v1/a", [OLD], PLAIN)
+    for key in ("v1/b", "v1", "v1/a/b", "w", "v1/a.", "releases.json"):
+        assert place.target.read(key) is None
+        assert place.target.open(key) is None
+    assert list(place.target.lookup(["v1", "v1/a/b", "v1/b"])) == [None, None, None]
+
+
+def test_what_is_opened_can_be_read_from_any_place(place: Place) -> None:
+    place.target.put("v1/a", [NEW], PLAIN)
+    file = place.target.open("v1/a")
+    assert file is not None
+    with file:
+        file.seek(4)
+        assert file.read(5) == NEW[4:9]
+        assert file.seek(0, 2) == len(NEW)
+
+
+class Broken(Exception):
+    """What a body raises here."""
+
+
+def half(data: bytes) -> Iterator[bytes]:
+    yield data
+    raise Broken
+
+
+@pytest.mark.parametrize("headers", [PLAIN, GZIP], ids=["plain", "gzip"])
+@pytest.mark.parametrize("create", [False, True])
+def test_a_body_that_raises_leaves_everything_as_it_was(place: Place, headers: Headers, create: bool) -> None:  # noqa: FBT001
+    with pytest.raises(Broken):
+        place.target.put("v1/new", half(NEW), headers, create=create)
+    assert place.stored("v1/new", headers) is None
+    assert list(place.target.lookup(["v1/new"])) == [None]
+    place.target.put("v1/old", [OLD], PLAIN)
+    with pytest.raises(Broken):
+        place.target.put("v1/old", half(NEW), headers)
+    assert place.target.read("v1/old") == OLD
+    assert place.leftovers() == []
+
+
+def test_a_reader_sees_the_old_bytes_or_the_new_ones(place: Place) -> None:
+    """While objects are replaced again and again, whoever reads gets one of the two, whole."""
+    bodies = {b"a" * 300_000, b"b" * 500_000}
+    place.target.put("v1/a", [next(iter(bodies))], PLAIN)
+    done, seen = Event(), set()
+
+    def read() -> None:
+        other = place.another()
+        while not done.is_set():
+            seen.add(other.read("v1/a"))
+
+    readers = [Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(60):
+        for body in bodies:
+            place.target.put("v1/a", (body[at : at + 50_000] for at in range(0, len(body), 50_000)), PLAIN)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert seen <= bodies
+    assert seen
+
+
+def test_create_refuses_what_is_there_in_whichever_form(place: Place) -> None:
+    place.target.put("v1/a", [OLD], PLAIN, create=True)
+    place.target.put("v1/z", [gzip.compress(OLD)], GZIP, create=True)
+    for key in ("v1/a", "v1/z"):
+        for headers in (PLAIN, GZIP):
+            with pytest.raises(Conflict) as caught:
+                place.target.put(key, [gzip.compress(NEW)], headers, create=True)
+            assert caught.value.problems[0].where == key
+    assert place.stored("v1/a", PLAIN) == OLD
+    assert place.stored("v1/a", GZIP) is None
+    assert place.stored("v1/z", GZIP) == gzip.compress(OLD)
+    assert place.stored("v1/z", PLAIN) is None
+    assert place.leftovers() == []
+    place.target.put("v1/a", [NEW], PLAIN)  # without create it is replaced
+    assert place.stored("v1/a", PLAIN) == NEW
+
+
+def test_of_many_that_create_at_once_one_wins(place: Place) -> None:
+    racers = 16
+    start = Barrier(racers)
+
+    def race(number: int) -> int | None:
+        target = place.another()
+        start.wait()
+        try:
+            target.put("v1/record", [f"{number}".encode() * 1000], PLAIN, create=True)
+        except Conflict:
+            return None
+        return number
+
+    with ThreadPoolExecutor(racers) as pool:
+        winners = [number for number in pool.map(race, range(racers)) if number is not None]
+    assert len(winners) == 1
+    assert place.stored("v1/record", PLAIN) == f"{winners[0]}".encode() * 1000
+    assert place.leftovers() == []
+
+
+def test_many_puts_of_one_key_leave_one_whole_object(place: Place) -> None:
+    bodies = [bytes([number]) * (1000 + number) for number in range(32)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda body: place.target.put("v1/a", [body], PLAIN), bodies * 4))
+    assert place.stored("v1/a", PLAIN) in bodies
+    assert place.leftovers() == []
+
+
+def test_lookup_answers_in_order_and_as_lazily_as_it_is_asked(place: Place) -> None:
+    place.target.put("v1/a", [OLD], PLAIN)
+    place.target.put("v1/c", [gzip.compress(OLD)], GZIP)
+    asked: list[str] = []
+
+    def keys() -> Iterator[str]:
+        for key in ("v1/a", "v1/b", "v1/c", "v1/d"):
+            asked.append(key)
+            yield key
+
+    answers = place.target.lookup(keys())
+    assert asked == []
+    assert next(answers) == Stored("v1/a", len(OLD), None)
+    assert asked == ["v1/a"]
+    assert list(answers) == [None, Stored("v1/c", len(gzip.compress(OLD)), "gzip"), None]
+
+
+def test_holds_is_about_every_byte(place: Place) -> None:
+    entry = entry_of("v1/a", OLD, PLAIN)
+    assert not place.target.holds(entry)
+    place.target.put("v1/a", [OLD], PLAIN)
+    assert place.target.holds(entry)
+    place.target.put("v1/a", [OLD[:-1] + b"!"], PLAIN)  # as long as before
+    assert not place.target.holds(entry)
+    place.target.put("v1/a", [OLD + b"!"], PLAIN)
+    assert not place.target.holds(entry)
+    packed = gzip.compress(OLD)
+    place.target.put("v1/z", [packed], GZIP)
+    assert place.target.holds(entry_of("v1/z", packed, GZIP))
+    assert not place.target.holds(entry_of("v1/z", packed, PLAIN))  # the same bytes, labelled otherwise
+    assert not place.target.holds(entry_of("v1/z", gzip.compress(OLD, 1), GZIP))
+
+
+def test_an_object_changes_its_form_and_is_there_once(place: Place) -> None:
+    packed = gzip.compress(NEW)
+    for body, headers, other in ((OLD, PLAIN, GZIP), (packed, GZIP, PLAIN), (OLD, PLAIN, GZIP)):
+        place.target.put("v1/a", [body], headers)
+        assert place.stored("v1/a", headers) == body
+        assert place.stored("v1/a", other) is None
+        assert list(place.target.lookup(["v1/a"])) == [Stored("v1/a", len(body), headers.content_encoding)]
+        assert place.target.holds(entry_of("v1/a", body, headers))
+
+
+def test_an_object_s_name_may_end_in_gz(place: Place) -> None:
+    place.target.put("v1/edges.csv.gz", [gzip.compress(OLD)], PLAIN)
+    assert place.stored("v1/edges.csv.gz", PLAIN) == gzip.compress(OLD)
+    assert list(place.target.lookup(["v1/edges.csv.gz"])) == [Stored("v1/edges.csv.gz", len(gzip.compress(OLD)), None)]
+
+
+def test_settle_returns(place: Place) -> None:
+    place.target.put("v1/a", [OLD], PLAIN)
+    place.target.settle()
+    assert place.stored("v1/a", PLAIN) == OLD
+
+
+def test_one_holds_the_lock_at_a_time_and_gives_it_back(place: Place) -> None:
+    with place.target.lock("v1"):
+        with pytest.raises(Locked) as caught, place.another().lock("v1"):
+            pass
+        assert str(os.getpid()) in str(caught.value)
+        assert caught.value.exit_code == 6
+    with place.another().lock("v1"):
+        pass
+    with pytest.raises(Broken), place.target.lock("v1"):
+        raise Broken
+    with place.another().lock("v1"):
+        pass
+
+
+def test_another_process_that_holds_the_lock_is_named_and_a_killed_one_frees_it_at_once(place: Place) -> None:
+    code = f"""{place.holder}
+import sys
+with target.lock("v1"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(Locked) as caught, place.target.lock("v1"):
+            pass
+        assert str(holder.pid) in str(caught.value)
+        place.target.put("v1/a", [OLD], PLAIN)  # the lock is among publishers; it makes nothing unreadable
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with place.target.lock("v1"):
+        pass
+
+
+# What only a folder can do, or suffer.
+
+
+def test_a_run_that_was_killed_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    target = LocalTarget(tmp_path)
+    target.put("v1/a", [OLD], PLAIN)
+    (tmp_path / ".publisher-tmp/4711-0").write_bytes(b"half of an object")
+    (tmp_path / ".publisher-tmp/notes").write_bytes(b"not ours")
+    with target.lock("v1"):
+        assert parts(tmp_path) == ["notes"]
+    assert json.loads((tmp_path / ".publisher-tmp/lock").read_text())["pid"] == os.getpid()
+
+
+def test_an_object_in_the_way_is_told_in_words(tmp_path: Path) -> None:
+    target = LocalTarget(tmp_path)
+    target.put("v1/a", [OLD], PLAIN)
+    target.put("v1/b/c", [OLD], PLAIN)
+    before = state(tmp_path)
+    for key in ("v1/a/b", "v1/b"):
+        with pytest.raises(LocalTrouble) as caught:
+            target.put(key, [NEW], PLAIN)
+        assert str(tmp_path) in caught.value.problems[0].where
+    assert state(tmp_path) == before
+    assert parts(tmp_path) == []
+
+
+def test_an_object_that_is_named_gz_is_neither_removed_nor_taken_for_another(tmp_path: Path) -> None:
+    """`edges.csv.gz` lies there for itself: `edges.csv` beside it would be served as if it were that."""
+    target = LocalTarget(tmp_path)
+    target.put("v1/edges.csv.gz", [gzip.compress(OLD)], PLAIN)
+    with pytest.raises(LocalTrouble, match=r"edges\.csv\.gz: lies beside the object v1/edges\.csv"):
+        target.put("v1/edges.csv", [OLD], PLAIN)
+    assert sorted(state(tmp_path)) == ["v1/edges.csv.gz"]
+
+
+def test_names_as_long_as_the_disk_takes_them(tmp_path: Path) -> None:
+    target = LocalTarget(tmp_path)
+    for length in (252, 253, 255):
+        key = f"v1/{'n' * length}"
+        target.put(key, [OLD], PLAIN)
+        assert target.read(key) == OLD
+        assert list(target.lookup([key])) == [Stored(key, len(OLD), None)]
+        assert target.holds(entry_of(key, OLD, PLAIN))
+    with pytest.raises(LocalTrouble, match="too long"):
+        target.put(f"v1/{'n' * 253}", [gzip.compress(OLD)], GZIP)  # as a file, it has .gz behind it
+    assert parts(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LocalTrouble, match="file"):
+        LocalTarget(tmp_path / "file").put("v1/a", [OLD], PLAIN)
+    with pytest.raises(LocalTrouble, match="file"), LocalTarget(tmp_path / "file").lock("v1"):
+        pass
