@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from threading import Lock
@@ -119,14 +120,13 @@ class _Counts:
 
     def __init__(self) -> None:
         self.totals: dict[Op, Tally] = {op: Tally() for op in Op}
-        self.artifacts: dict[str, dict[Op, Tally]] = {}
+        self.artifacts: defaultdict[str, dict[Op, Tally]] = defaultdict(lambda: {op: Tally() for op in Op})
         self.news = 0
 
     def watch(self, changes: Iterable[Change], meter: Meter) -> Iterator[Change]:
         """Count the changes as they pass."""
         for change in changes:
-            by_op = self.artifacts.setdefault(change.artifact, {op: Tally() for op in Op})
-            for tally in (self.totals[change.op], by_op[change.op]):
+            for tally in (self.totals[change.op], self.artifacts[change.artifact][change.op]):
                 tally.add(change.size_bytes)
             self.news += not change.recorded
             meter.advance(1, change.size_bytes)

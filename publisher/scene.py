@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from publisher.errors import InvalidInput, Problem
 from publisher.facts import AnnotationFacts, MeshFacts, SkeletonFacts, Triple, VolumeFacts
 from publisher.manifest import Layer, Release, Scene, unit_nm
 from publisher.record import Described, SceneRef
+from publisher.units import nanometres
 
 VIEWER = "https://neuroglancer-demo.appspot.com/"
 # Distinct on dark and light, also for the colour-blind (Okabe and Ito, and three between).
@@ -95,9 +97,24 @@ def _state(scene: Scene, release: Release, described: Mapping[str, Described], b
         _merged(made, layer.state) for made, layer in zip(made_json["layers"], scene.layers, strict=True)
     ]
     made_json = _merged(made_json, scene.state)
-    # Walking the state through the package's classes once more finds what it does not know or cannot hold.
-    ng.ViewerState(made_json).to_json()
+    _refuse_what_does_not_fit(made_json, scene.name)
     return made_json
+
+
+def _refuse_what_does_not_fit(made: Mapping[str, Any], name: str) -> None:
+    """Raise where a field that was set by hand is none that the viewer can hold: its classes look when they are asked."""
+    import neuroglancer as ng  # noqa: PLC0415
+
+    state = ng.ViewerState(made)
+    for holder in (state, *(layer.layer for layer in state.layers)):
+        for field in dir(type(holder)):
+            try:
+                if isinstance(getattr(type(holder), field), property):
+                    getattr(holder, field)
+            except (TypeError, ValueError, KeyError) as error:
+                why = f": {error}" if str(error) else ""
+                message = f"has a field {field!r} that the viewer cannot hold{why}"
+                raise InvalidInput(Problem(f"scene {name!r}", message, "correct its `state`")) from None
 
 
 def _layout(scene: Scene, names: list[str], centre: list[float] | None) -> Any:  # noqa: ANN401 - neuroglancer's classes
@@ -221,9 +238,18 @@ def _extent_nm(shown: Iterable[Described], described: Mapping[str, Described]) -
             return bounds_nm(facts_of)
         extent, size = (artifact.stated or {}).get("extent"), (artifact.stated or {}).get("voxel_size")
         if extent and size:
-            x, y, z = (float(n * s) for n, s in zip(extent, size, strict=True))
+            unit = _unit_nm((artifact.stated or {}).get("units"))
+            x, y, z = (float(n * s * unit) for n, s in zip(extent, size, strict=True))
             return (0.0, 0.0, 0.0), (x, y, z)
     return None
+
+
+def _unit_nm(units: str | None) -> float:
+    """Return the nanometres of stated units, which may be any words."""
+    try:
+        return nanometres(units or "nm")
+    except ValueError:
+        return 1.0
 
 
 def bounds_nm(facts: VolumeFacts) -> tuple[Triple, Triple]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +56,15 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
     if run.built is not None and run.built.out.is_relative_to(run.target.url):
         screen.say(
-            f"next: publisher serve {_near(run.target.url)}   then open {run.target.public_url}/site/{version}/", "bold"
+            f"next: {_command()} serve {_near(run.target.url)}   then open {run.target.public_url}/site/{version}/",
+            "bold",
         )
     return base | {"seconds": run.seconds, "findings": [_finding(finding) for finding in findings]}
+
+
+def _command() -> str:
+    """Return how this shell calls publisher: by its name, or by the path that it was called by."""
+    return "publisher" if shutil.which("publisher") else _near(str(Path(sys.argv[0]).resolve()))
 
 
 def _near(path: str) -> str:

@@ -29,6 +29,10 @@ DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"  # where `publisher serve` serves i
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG})
 
 
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_PARTS = itertools.count()  # of this process, whatever number of targets it has
+
+
 class LocalTarget:
     """A local folder."""
 
@@ -37,7 +41,6 @@ class LocalTarget:
         self.root = root
         self.url = str(root)
         self.public_url = (public_url or DEFAULT_PUBLIC_URL).rstrip("/")
-        self._numbers = itertools.count()
         self._folder = lru_cache(maxsize=4096)(self._make_folder)
         self._lock = threading.Lock()
 
@@ -92,7 +95,7 @@ class LocalTarget:
         self._refuse_twin(key, headers)
         try:
             self._folder(os.path.dirname(path))  # noqa: PTH120 - as above
-            part = f"{self._folder(f'{self.root}/{SCRATCH}')}/{os.getpid()}-{next(self._numbers)}"
+            part = f"{self._folder(f'{self.root}/{SCRATCH}')}/{os.getpid()}-{next(_PARTS)}"
             # Buffered: a disk that fills up takes a part of a raw write, and says so only by its count.
             with open(part, "wb") as file:  # noqa: PTH123 - as above
                 file.writelines(body)
@@ -130,10 +133,14 @@ class LocalTarget:
         try:
             if create:
                 os.link(part, path)
-            else:
-                os.replace(part, path)  # noqa: PTH105 - as above
+                return
         except FileExistsError:
             raise there from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A disk without hard links: what is held is the target's lock, and nothing was there a moment ago.
+        os.replace(part, path)  # noqa: PTH105 - as above
 
     def _refuse_twin(self, key: str, headers: Headers) -> None:
         """Raise where an object that is itself named `X.gz` lies beside `X`: web servers take the two for one."""

@@ -17,20 +17,6 @@ from publisher import serve, viewer
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--force-device-scale-factor=1",
-]
-
 STATUS = "document.querySelector('#neuroglancer-status-container')"
 
 # Loaded: every layer of the expected type, no data source in error, the expected chunks ready to be drawn (the client
@@ -75,19 +61,9 @@ class Tab:
         return " ".join(self.page.evaluate(shown))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def tab(browser: Any) -> Iterator[Tab]:
-    page = browser.new_page(viewport={"width": 800, "height": 600})
+def tab(chromium: Any) -> Iterator[Tab]:
+    page = chromium.new_page(viewport={"width": 800, "height": 600})
     tab = Tab(page)
     page.on("request", lambda request: tab.asked.append(request.url))
     page.on("response", lambda answer: tab.failed.append(answer.url) if answer.status >= 400 else None)

@@ -37,6 +37,12 @@ def fill(rig: Rig) -> Rig:
     return rig
 
 
+@pytest.fixture(autouse=True)
+def _no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of runs need not wait until everybody's data are on the disk; no power is lost here."""
+    monkeypatch.setattr(os, "sync", lambda: None)
+
+
 @pytest.fixture
 def small(rig: Rig) -> Rig:
     return fill(rig)

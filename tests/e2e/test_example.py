@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import requests
 import tensorstore as ts
-from cloudvolume import CloudVolume
+from cloudvolume import CloudVolume, Skeleton
 
 from tests.e2e.conftest import Release, publisher
 
@@ -62,7 +62,7 @@ def test_segmentation_is_the_source_voxel_for_voxel(published: Release, served: 
 
 
 @pytest.mark.parametrize("volume", ["rois/regions-512nm", "synapse-density"])
-def test_other_volumes_read_the_same_in_both_readers(published: Release, served: str, volume: str) -> None:
+def test_other_volumes_read_the_same_in_both_readers(served: str, volume: str) -> None:
     live = CloudVolume(f"precomputed://{served}/v0.9/{volume}", mip=1, fill_missing=True, progress=False)
     store = ts.open(
         {"driver": "neuroglancer_precomputed", "kvstore": f"{served}/v0.9/{volume}/", "scale_index": 1}
@@ -75,14 +75,8 @@ def test_other_volumes_read_the_same_in_both_readers(published: Release, served:
 @pytest.mark.parametrize("body", BODIES)
 def test_skeletons_are_nanometres(published: Release, served: str, body: int) -> None:
     rows = np.loadtxt(published.inputs / f"skeletons-swc/{body}.swc")
-    folder = CloudVolume(f"precomputed://{served}/v0.9/segmentation", progress=False, fill_missing=True)
-    del folder  # the volume's info names no skeletons: sources are published byte for byte
-    from cloudvolume.datasource.precomputed.skeleton.unsharded import UnshardedPrecomputedSkeletonSource  # noqa: F401
-
     info = requests.get(f"{served}/v0.9/segmentation/skeletons/skeletons-precomputed/info", timeout=10).json()
     data = requests.get(f"{served}/v0.9/segmentation/skeletons/skeletons-precomputed/{body}", timeout=10).content
-    from cloudvolume import Skeleton
-
     skeleton = Skeleton.from_precomputed(data, vertex_attributes=info["vertex_attributes"])
     assert np.allclose(skeleton.vertices, rows[:, 2:5] * 8, rtol=1e-6)
     assert np.allclose(skeleton.radius, rows[:, 5] * 8, rtol=1e-6)
@@ -93,16 +87,22 @@ def test_skeletons_are_nanometres(published: Release, served: str, body: int) ->
 
 def test_tables_in_pandas(published: Release, served: str) -> None:
     folder = f"{served}/v0.9/connectome-data/flat-connectome"
-    points = pd.read_feather(io.BytesIO(requests.get(f"{folder}/syn-points-hemibrain-da1-v0.9.feather", timeout=10).content))
+    points = pd.read_feather(
+        io.BytesIO(requests.get(f"{folder}/syn-points-hemibrain-da1-v0.9.feather", timeout=10).content)
+    )
     source = pd.read_parquet(published.inputs / "syn-points.parquet")
     pd.testing.assert_frame_equal(points, source, check_categorical=False)
     assert len(points) == 14_836
     assert points.dtypes["body"] == "uint64"
-    bodies = pd.read_feather(io.BytesIO(requests.get(f"{folder}/body-annotations-hemibrain-da1-v0.9.feather", timeout=10).content))
+    bodies = pd.read_feather(
+        io.BytesIO(requests.get(f"{folder}/body-annotations-hemibrain-da1-v0.9.feather", timeout=10).content)
+    )
     assert sorted(bodies["body"]) == sorted(BODIES)
     assert set(bodies["type"]) == {"DA1_lPN"}
     stats = requests.get(f"{folder}/body-stats-hemibrain-da1-v0.9.feather", timeout=10)
-    assert stats.content == (published.inputs / "body-stats.feather").read_bytes()  # Feather already: published as it lies
+    assert (
+        stats.content == (published.inputs / "body-stats.feather").read_bytes()
+    )  # Feather already: published as it lies
     assert stats.headers["Content-Type"] == "application/vnd.apache.arrow.file"
 
 

@@ -16,7 +16,7 @@ CHUNK = "v0.9/segmentation/1024_1024_1024"
 
 
 def chunk(target: Path) -> Path:
-    return sorted((target / CHUNK).glob("*.gz"))[0]
+    return min((target / CHUNK).glob("*.gz"))
 
 
 def delete(target: Path) -> str:

@@ -662,7 +662,8 @@ def test_explore_is_there_where_there_are_scenes() -> None:
     assert f"https://neuroglancer-demo.appspot.com/#!{BASE}/v0.9/hemibrain-da1-v0.9.json" in links
     text, _ = pages(a_book(), None, "../..")["explore.md"]
     assert re.search(
-        r'href="\.\./\.\./viewer/v/[\d.]+/index\.html\?scene=(\.\./)+v0\.9/hemibrain-da1-v0\.9\.json"', text
+        r'href="\.\./\.\./viewer/v/[\d.]+/index\.html\?scene=(\.\./)+v0\.9/hemibrain-da1-v0\.9\.json&from=https://',
+        text,
     )
 
 
