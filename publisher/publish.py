@@ -33,6 +33,7 @@ class Published:
     uploaded_bytes: int = 0
     skipped: int = 0
     committed: bool = False
+    outdated: tuple[str, ...] = ()  # what the manifest says otherwise than a final record, which never changes
 
 
 def publish(
@@ -68,7 +69,7 @@ def publish(
             complete = replace(complete, inventory=live.inventory)
             if live.status == "final" or live.same_as(complete):
                 _point(target, live)  # a run that was killed between the record and its pointer is finished here
-                return replace(done, record=live)
+                return replace(done, record=live, outdated=live.differs_from(complete))
         else:
             complete = replace(complete, inventory=_put_inventory(target, file, wanted.release, rows))
     target.settle()

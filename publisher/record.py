@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -108,7 +108,12 @@ class Record:
 
     def same_as(self, other: Record) -> bool:
         """Whether two records say the same, apart from when and by which publisher they were written."""
-        return replace(self, created="", publisher="") == replace(other, created="", publisher="")
+        return not self.differs_from(other)
+
+    def differs_from(self, other: Record) -> tuple[str, ...]:
+        """Return the names of what two records do not say alike, apart from when and by which publisher."""
+        compared = (field.name for field in fields(self) if field.name not in {"created", "publisher"})
+        return tuple(name for name in compared if getattr(self, name) != getattr(other, name))
 
 
 _ADAPTER = TypeAdapter(Record)

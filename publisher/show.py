@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from publisher.console import Screen
+from publisher.errors import Problem
 from publisher.words import count, size
 
 if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must be instant
@@ -46,6 +47,11 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         screen.say(
             f"{run.manifest.release.dataset.title} {version} ({live.status}) is live at {run.target.url}: {amount(live.objects, live.size_bytes)}"
         )
+        if done.outdated:
+            message = f"the manifest now says otherwise of: {', '.join(done.outdated)}"
+            screen.warn(
+                [Problem("", message, "the final record keeps what it said; publish a new version to change it")]
+            )
     elif run.plan is not None:
         plan(screen, run.plan, LINES)
     findings: list[Finding] = []

@@ -110,3 +110,13 @@ def test_plan_writes_nothing(make_release: Callable[..., Release], tmp_path: Pat
     assert plan.code == CHANGES
     assert plan.json["totals"]["+"]["objects"] == release.result.json["objects"]
     assert not elsewhere.exists()
+
+
+def test_new_words_for_a_final_release_are_told_not_published(make_release: Callable[..., Release]) -> None:
+    release = make_release()
+    before = snapshot(release.target)
+    release.change("description: One row a neuron", "description: A row for each neuron")
+    again = release.again("--until", "publish")
+    assert (again.code, again.json["uploaded"]) == (0, 0)
+    assert "the manifest now says otherwise of: artifacts" in again.err
+    assert snapshot(release.target) == before
