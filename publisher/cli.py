@@ -11,7 +11,8 @@ import typer
 
 from publisher import __version__, show
 from publisher.console import Screen, guarded
-from publisher.words import count
+from publisher.errors import InvalidInput, Problem
+from publisher.words import count, did_you_mean
 
 VERIFY_FOUND = 8
 PLAN_CHANGES = 10
@@ -116,8 +117,17 @@ def plan(
         totals = {
             str(op): {"objects": tally.objects, "bytes": tally.size_bytes} for op, tally in run.plan.totals.items()
         }
-        screen.finish(release=run.manifest.release.version, target=run.target.url, totals=totals, changes=lines)
-        raise SystemExit(0 if run.plan.empty and not run.plan.news else PLAN_CHANGES)
+        if run.words:
+            screen.say(f"the record would change: {', '.join(run.words)}", "yellow")
+        screen.finish(
+            release=run.manifest.release.version,
+            target=run.target.url,
+            totals=totals,
+            changes=lines,
+            record=list(run.words),
+        )
+        nothing = run.plan.empty and not run.plan.news and not run.words
+        raise SystemExit(0 if nothing else PLAN_CHANGES)
 
 
 @app.command()
@@ -191,6 +201,10 @@ def scene(
         from publisher import scene as step  # noqa: PLC0415
 
         views, base = pipeline.scenes(manifest, target)
+        known = [view.ref.name for view in views]
+        if name is not None and name not in known:
+            message = f"{name!r} is no scene of {manifest}{did_you_mean(name, known)}"
+            raise InvalidInput(Problem("--name", message, f"there are {', '.join(known)}" if known else "it has none"))
         rows = []
         for view in views:
             if name is not None and view.ref.name != name:

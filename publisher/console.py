@@ -63,7 +63,7 @@ class Screen:
             sys.stdout.write(json.dumps(self.result, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 
-    def fail(self, error: PublisherError) -> None:
+    def fail(self, error: PublisherError, code: int | None = None) -> None:
         """Say what is wrong: a headline, and every problem with its place."""
         self._err.print(
             f"[bold red]{escape(error.headline)}[/]"
@@ -72,7 +72,7 @@ class Screen:
         for problem in error.problems:
             self._err.print(f"  {escape(str(problem))}")
         problems = [{"where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
-        self.finish(error=error.headline, problems=problems, exit=error.exit_code)
+        self.finish(error=error.headline, problems=problems, exit=error.exit_code if code is None else code)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -149,7 +149,8 @@ def guarded(screen: Screen) -> Iterator[None]:
         screen.fail(error)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        screen.say("interrupted; run the same command again, it goes on from here", "yellow")
+        interrupted = PublisherError(Problem("", "interrupted", "run the same command again, it goes on from here"))
+        screen.fail(interrupted, INTERRUPTED)
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at the end.

@@ -38,7 +38,7 @@ class InvalidInput(PublisherError):
     """The manifest, a source or the command's words are wrong; nothing was written."""
 
     exit_code = 2
-    headline = "The input cannot be published as it is; nothing was written"
+    headline = "This cannot go on as it is; nothing was written"
 
 
 class Incomplete(PublisherError):
@@ -52,7 +52,7 @@ class LocalTrouble(PublisherError):
     """This machine: a full disk, an unreadable file, a source that changed while it was read."""
 
     exit_code = 4
-    headline = "Trouble on this machine; what was live is unchanged"
+    headline = "Stopped by this machine; nothing was committed"
 
 
 class Conflict(PublisherError):
@@ -67,6 +67,13 @@ class Locked(PublisherError):
 
     exit_code = 6
     headline = "Another publisher is at work here"
+
+
+class Damaged(PublisherError):
+    """What is live is not what was published; a finding that leaves nothing else to look at."""
+
+    exit_code = 8
+    headline = "What is live is damaged"
 
 
 class Unreachable(PublisherError):

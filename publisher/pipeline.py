@@ -9,12 +9,26 @@ from pathlib import Path
 from typing import Literal
 
 from publisher import manifest, plan, publish, record, scene, site, stage, verify, work
+from publisher.audit.extras import extras
 from publisher.errors import InvalidInput, Problem
 from publisher.manifest import Manifest
 from publisher.objects import Plan, Report
 from publisher.progress import SILENCE, Progress, timed
 from publisher.record import Access, Record
-from publisher.run import Run, address, live_entries, live_record, must_be_live, start, still_live, wanted, work_folder
+from publisher.run import (
+    Run,
+    address,
+    keep_report,
+    kept_report,
+    live_entries,
+    live_record,
+    must_be_live,
+    new_words,
+    start,
+    still_live,
+    wanted,
+    work_folder,
+)
 from publisher.site import Built
 from publisher.stage import Staged
 from publisher.targets import Nowhere
@@ -42,6 +56,7 @@ def release(
         with timed(run.seconds, "plan"):
             live = live_record(run)
             run.plan = _planned(run, run.staged, live, progress)
+            run.words = new_words(run, run.staged, live)
         if until == "plan":
             return run
         with timed(run.seconds, "publish"), run.target.lock(run.version):
@@ -90,7 +105,8 @@ def build_site(path: Path, to: str | None, out: Path | None) -> Built:
     loaded = manifest.load(path)
     if any(artifact.external is None for artifact in loaded.release.artifacts):
         run = start(path, to)
-        return _site_of_live(run, must_be_live(run), None, out)
+        live = must_be_live(run)
+        return _site_of_live(run, live, kept_report(run, live), out)
     run = start(path, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
     with work.only_one(run.folder):
         staged = _only_described(loaded)
@@ -138,8 +154,15 @@ def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress) 
 
 
 def _verified(run: Run, live: Record, depth: Depth, progress: Progress) -> Report:
+    """Verify a release at its public address; of a folder, also what lies in it without being one of its objects."""
     with address(run) as base:
-        return verify.verify(f"{base}/{record.record_key(live.release)}", depth=depth, expect=live, progress=progress)
+        url = f"{base}/{record.record_key(live.release)}"
+        report = verify.verify(url, depth=depth, expect=live, progress=progress)
+    told = {finding.key for finding in report.findings}
+    strays = (stray for stray in (extras(run.root, live) if run.root else ()) if stray.key not in told)
+    report = replace(report, findings=(*report.findings, *strays))
+    keep_report(run, live, report)
+    return report
 
 
 def _site_of_live(run: Run, live: Record, report: Report | None, out: Path | None = None) -> Built:

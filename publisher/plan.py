@@ -7,12 +7,12 @@ import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cached_property, partial
-from threading import Lock
+from functools import partial
 
-from publisher import inventory, record
-from publisher.errors import Conflict, InvalidInput, LocalTrouble, Problem
+from publisher import record
+from publisher.errors import Conflict, InvalidInput, Problem
 from publisher.objects import Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
+from publisher.others import Others
 from publisher.parallel import ordered_map
 from publisher.payload import content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
@@ -43,7 +43,8 @@ def plan(
         trees: where the objects come from.
         target: where they go.
         live: the record of this version at the target, with its inventory, where there is one.
-        version: of the release; objects below its folder that no record names are an unfinished run's.
+        version: of the release; objects below its folder that no record names are an unfinished run's, where one has
+            begun there (`record.begun_key`), and somebody else's where none has.
         final: whether the release will be final.
         progress: who is told.
 
@@ -58,7 +59,9 @@ def plan(
     joined = _apart(_joined(wanted, live[1] if live else ()), problems)
     pairs, again = itertools.tee(joined)
     found = target.lookup(key for key, _, _ in pairs)
-    decide = partial(_decide, target, f"{version}/", _Others(target, version))
+    others = Others(target, version)
+    begun = live is not None or target.read(record.begun_key(version)) is not None
+    decide = partial(_decide, target, f"{version}/" if begun else None, others)
     counts = _Counts()
     try:
         changes = Spool(counts.watch(ordered_map(decide, zip(again, found, strict=True)), meter))
@@ -71,48 +74,6 @@ def plan(
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
     return made
-
-
-class _Others:
-    """The other releases at a target: an object that they have, too, is not this one's to change."""
-
-    def __init__(self, target: Target, version: str) -> None:
-        """Read which releases there are; raise Conflict where somebody else's file has that name."""
-        self._target, self._lock = target, Lock()
-        try:
-            refs = record.parse_releases(target.read(record.RELEASES_KEY))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            message = "is there already, and is no list of releases"
-            place = f"{target.url}/{record.RELEASES_KEY}"
-            raise Conflict(Problem(place, message, "publish to a folder or prefix of its own")) from None
-        self._versions = [other for other in refs if other != version]
-
-    @cached_property
-    def _indexes(self) -> list[tuple[str, inventory.Index]]:
-        found: list[tuple[str, inventory.Index]] = []
-        for version in self._versions:
-            data = self._target.read(record.record_key(version))
-            told = record.parse(data, record.record_key(version)) if data else None
-            file = self._target.open(told.inventory.key) if told and told.inventory else None
-            try:
-                found += [(version, inventory.Index(file))] if file else []
-            except ValueError as error:  # pyarrow's own
-                message = f"the inventory of release {version} is damaged ({error})"
-                raise LocalTrouble(Problem(self._target.url, message, "restore it from a copy")) from None
-        return found
-
-    def spoilt(self, spec: ObjectSpec) -> str:
-        """Return which other release has other bytes at the key of this object, and would lose them."""
-        with self._lock:  # only replacements are looked up here, which are few
-            entries = ((version, index.get(spec.key)) for version, index in self._indexes)
-            found = [(version, entry) for version, entry in entries if entry is not None]
-        digest = content_digest(spec) if found else None
-        encoding = spec.headers.content_encoding
-        same = (digest, encoding)
-        for version, entry in found:
-            if ((entry.content_sha256, entry.content_size_bytes), entry.headers.content_encoding) != same:
-                return version
-        return ""
 
 
 class _Counts:
@@ -208,15 +169,17 @@ def _clash(short: Pair, long: Pair) -> Problem | None:
     return None
 
 
-def _decide(target: Target, own: str, others: _Others, found: tuple[Pair, Stored | None]) -> Change:
-    """Return the change of one key."""
+def _decide(target: Target, own: str | None, others: Others, found: tuple[Pair, Stored | None]) -> Change:
+    """Return the change of one key; `own` is the prefix below which what is there is ours."""
     change = _compare(target, own, found)
+    if change.op is Op.ADD and not change.recorded and (version := others.holding(change.key)):
+        return change._replace(reason=f"{INSIDE} {version}")
     if change.op is Op.REPLACE and change.spec and not change.recorded and (version := others.spoilt(change.spec)):
         return change._replace(reason=f"{SHARED} {version}")
     return change
 
 
-def _compare(target: Target, own: str, found: tuple[Pair, Stored | None]) -> Change:
+def _compare(target: Target, own: str | None, found: tuple[Pair, Stored | None]) -> Change:
     """Return the change of one key by what is wanted, recorded and stored there."""
     (key, spec, entry), stored = found
     if spec is None:
@@ -226,7 +189,7 @@ def _compare(target: Target, own: str, found: tuple[Pair, Stored | None]) -> Cha
     if entry is None:
         if stored is None:
             return change(Op.ADD, reason="new")
-        ours = spec.key.startswith(own)
+        ours = own is not None and spec.key.startswith(own)
         return _arrived(change, target, spec, "an unfinished run left other bytes here" if ours else FOREIGN)
     if why := _header_reason(spec.headers, entry.headers):
         return change(Op.REPLACE, reason=why)
@@ -252,6 +215,7 @@ def _arrived(change: partial[Change], target: Target, spec: ObjectSpec, otherwis
 
 FOREIGN = "there already, and not this release's"
 SHARED = "would change an object of release"
+INSIDE = "would add an object to the folder of release"
 
 
 def _header_reason(wanted: Headers, live: Headers) -> str:
@@ -276,9 +240,9 @@ def _refuse_changes(made: Plan, live: Record) -> None:
 
 
 def _refuse_foreign(made: Plan) -> None:
-    replaced = made.changes if made.totals[Op.REPLACE].objects else ()
-    guilty = list(itertools.islice((c for c in replaced if c.reason == FOREIGN or c.reason.startswith(SHARED)), 20))
+    """Raise where a plan would overwrite what is not this release's, or add to another release."""
+    written = made.changes if made.totals[Op.REPLACE].objects or made.totals[Op.ADD].objects else ()
+    guilty = list(itertools.islice((c for c in written if c.reason.startswith((FOREIGN, SHARED, INSIDE))), 20))
     if guilty:
-        raise Conflict(
-            [Problem(change.key, change.reason, "give the artifact a key below {version}/") for change in guilty]
-        )
+        hint = "move it away, or give the artifact another key or the release another version"
+        raise Conflict([Problem(change.key, change.reason, hint) for change in guilty])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import IO
 
 from publisher import inventory, record
-from publisher.errors import Incomplete, Problem, Unreachable
+from publisher.errors import Conflict, Incomplete, Problem, Unreachable
 from publisher.headers import headers, rule
 from publisher.objects import Change, Entry, Op, Plan, Tally
 from publisher.parallel import ordered_map
@@ -55,6 +57,8 @@ def publish(
 
     """
     todo = plan.tally(Op.ADD, Op.REPLACE)
+    if live is None:
+        _begin(target, wanted, created)
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes))
         try:
@@ -132,6 +136,15 @@ def _send(target: Target, change: Change) -> tuple[Change, Entry | Problem]:
     except Unreachable as error:
         return change, Problem(change.key, error.problems[0].message, error.problems[0].hint)
     return change, payload.entry()
+
+
+def _begin(target: Target, wanted: Record, created: str) -> None:
+    """Mark the release's folder as begun, so that a rerun knows what it finds there for its own."""
+    data = json.dumps({"release": wanted.release, "begun": created}).encode() + b"\n"
+    with suppress(Conflict):  # an unfinished run has begun it
+        target.put(
+            record.begun_key(wanted.release), [data], headers(rule("scene"), encoded=False, final=True), create=True
+        )
 
 
 def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> InventoryRef:

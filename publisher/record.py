@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from publisher.errors import InvalidInput, Problem
+from publisher.errors import Damaged, Problem
 from publisher.facts import Facts
 
 RELEASES_KEY = "releases.json"
@@ -21,6 +21,11 @@ RELEASES_KEY = "releases.json"
 def folder(version: str) -> str:
     """Where a release keeps its record and its inventories."""
     return f"{version}/.release"
+
+
+def begun_key(version: str) -> str:
+    """Return the key of the marker that is written before a release's first object: what lies there then is ours."""
+    return f"{folder(version)}/begun.json"
 
 
 def record_key(version: str) -> str:
@@ -125,14 +130,14 @@ def dump(record: Record) -> bytes:
 
 
 def parse(data: bytes, where: str) -> Record:
-    """Read a record back; raise InvalidInput when it is none."""
+    """Read a record back; raise Damaged when it is none."""
     try:
         return _ADAPTER.validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(
-            Problem(where, f"this is not a release record ({place}: {first['msg']})", "was it written by publisher?")
+        raise Damaged(
+            Problem(where, f"this is not a release record ({place}: {first['msg']})", "restore it from a copy")
         ) from None
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from publisher import __version__, inventory, manifest, record, work
-from publisher.errors import InvalidInput, LocalTrouble, Locked, Problem
+from publisher.errors import Damaged, InvalidInput, Locked, Problem
 from publisher.manifest import Manifest
 from publisher.objects import Entry, Plan, Report
-from publisher.record import Access, Record
+from publisher.record import Access, Described, InventoryRef, Record
 from publisher.serve import running
 from publisher.stage import Staged
 from publisher.targets import LocalTarget, Target, open_target
@@ -21,6 +24,9 @@ from publisher.words import did_you_mean
 if TYPE_CHECKING:
     from publisher.publish import Published
     from publisher.site import Built
+
+
+_REPORT = TypeAdapter(Report)
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class Run:
     published: Published | None = None
     report: Report | None = None
     built: Built | None = None
+    words: tuple[str, ...] = ()  # what the manifest says in other words than the live record
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -99,6 +106,27 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
     )
 
 
+def new_words(run: Run, staged: Staged, live: Record | None) -> tuple[str, ...]:
+    """Return what publishing would change in a draft's record besides its objects: titles, descriptions, access."""
+    if live is None or live.status == "final":
+        return ()
+    sizes = {old.name: (old.objects, old.size_bytes, old.content_size_bytes) for old in live.artifacts}
+    new = wanted(staged, run.target.public_url, run.access)
+    told = replace(
+        new,
+        artifacts=tuple(_sized(artifact, *sizes.get(artifact.name, (0, 0, 0))) for artifact in new.artifacts),
+        objects=live.objects,
+        size_bytes=live.size_bytes,
+        content_size_bytes=live.content_size_bytes,
+        inventory=live.inventory,
+    )
+    return live.differs_from(told)
+
+
+def _sized(artifact: Described, objects: int, size_bytes: int, content_size_bytes: int) -> Described:
+    return replace(artifact, objects=objects, size_bytes=size_bytes, content_size_bytes=content_size_bytes)
+
+
 def live_record(run: Run) -> Record | None:
     """Return the record of this version that is live at the target."""
     key = record.record_key(run.version)
@@ -116,6 +144,10 @@ def still_live(run: Run, planned: Record | None) -> None:
 def must_be_live(run: Run) -> Record:
     """Return the live record; raise InvalidInput where there is none."""
     live = live_record(run)
+    listed = run.target.read(record.RELEASES_KEY) if live is None else None
+    if live is None and run.version in record.parse_releases(listed):
+        message = f"{record.RELEASES_KEY} names release {run.version}, but its record is gone"
+        raise Damaged(Problem(f"{run.target.url}/{record.record_key(run.version)}", message, "restore it from a copy"))
     if live is None:
         hint = f"publish it first: publisher release {run.manifest.path}"
         raise InvalidInput(Problem(run.target.url, f"has no release {run.version}", hint))
@@ -129,9 +161,30 @@ def live_entries(target: Target, live: Record) -> Iterator[Entry]:
     file = target.open(live.inventory.key)
     if file is None:
         message = "the record names this inventory, but it is gone"
-        raise LocalTrouble(Problem(f"{target.url}/{live.inventory.key}", message, "restore it from a copy"))
-    with file:
-        yield from inventory.read(file)
+        raise Damaged(Problem(f"{target.url}/{live.inventory.key}", message, "restore it from a copy"))
+    try:
+        with file:
+            yield from inventory.read(file)
+    except ValueError as error:  # pyarrow's own
+        place = f"{target.url}/{live.inventory.key}"
+        raise Damaged(Problem(place, f"the live inventory cannot be read: {error}", "restore it from a copy")) from None
+
+
+def keep_report(run: Run, live: Record, report: Report) -> None:
+    """Keep what verify saw, so that a page built later can tell."""
+    if live.inventory is not None:
+        work.write_file(_report_path(run, live.inventory), _REPORT.dump_json(report))
+
+
+def kept_report(run: Run, live: Record) -> Report | None:
+    """Return what verify saw of this very release at this target, or None."""
+    path = _report_path(run, live.inventory) if live.inventory is not None else None
+    return _REPORT.validate_json(path.read_bytes()) if path is not None and path.is_file() else None
+
+
+def _report_path(run: Run, ref: InventoryRef) -> Path:
+    place = hashlib.sha256(f"{run.target.url} {ref.sha256}".encode()).hexdigest()
+    return run.folder / "reports" / f"{place[:16]}.json"
 
 
 @contextmanager
@@ -140,5 +193,5 @@ def address(run: Run) -> Iterator[str]:
     if run.root is None:
         yield run.target.public_url
         return
-    with running(run.root) as base:
+    with running(run.root, gate=False) as base:  # a private folder is its owner's to read
         yield base

@@ -20,6 +20,8 @@ LINES = 40  # of a plan that are shown unless all are asked for
 
 def run(screen: Screen, run: Run) -> dict[str, Any]:
     """Say what a release run did and what to do next; return the same for programs."""
+    from publisher.targets import DEFAULT_PUBLIC_URL  # noqa: PLC0415 - as above
+
     version = run.manifest.release.version
     base: dict[str, Any] = {
         "release": version,
@@ -40,12 +42,12 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
             )
         else:
             screen.say(
-                f"0 objects written: all {count(live.objects, 'object')} are there already"
+                f"0 objects written: {count(live.objects, 'object')} of the release, and every one is there already"
                 + (", a new record was written" if done.committed else ""),
                 "green",
             )
         screen.say(
-            f"{run.manifest.release.dataset.title} {version} ({live.status}) is live at {run.target.url}: {amount(live.objects, live.size_bytes)}"
+            f"{live.dataset['title']} {version} ({live.status}) is live at {run.target.url}: {amount(live.objects, live.size_bytes)}"
         )
         if done.outdated:
             message = f"the manifest now says otherwise of: {', '.join(done.outdated)}"
@@ -60,17 +62,19 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         report(screen, run.report)
     if run.built is not None:
         screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
-    if run.built is not None and run.built.out.is_relative_to(run.target.url):
-        screen.say(
-            f"next: {_command()} serve {_near(run.target.url)}   then open {run.target.public_url}/site/{version}/",
-            "bold",
-        )
+    good = run.report is None or run.report.ok
+    if good and run.built is not None and run.built.out.is_relative_to(run.target.url):
+        page = f"{DEFAULT_PUBLIC_URL}/site/{version}/"
+        screen.say(f"next: {_command()} serve {_near(run.target.url)}   then open {page}", "bold")
     return base | {"seconds": run.seconds, "findings": [_finding(finding) for finding in findings]}
 
 
 def _command() -> str:
     """Return how this shell calls publisher: by its name, or by the path that it was called by."""
-    return "publisher" if shutil.which("publisher") else _near(str(Path(sys.argv[0]).resolve()))
+    if shutil.which("publisher"):
+        return "publisher"
+    called = Path(sys.argv[0]).resolve()
+    return "python -m publisher.cli" if called.suffix == ".py" else _near(str(called))
 
 
 def _near(path: str) -> str:

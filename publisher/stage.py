@@ -77,9 +77,13 @@ def _make(manifest: Manifest, artifact: Artifact, work: Path, tables: dict[str, 
         raise InvalidInput(())  # the table's own problems are known already
 
     try:
-        return artifact.stage(Bench(source, release.key(artifact), release.space_of(artifact), work, table))
+        made = artifact.stage(Bench(source, release.key(artifact), release.space_of(artifact), work, table))
     except InvalidInput as error:
         return Made(problems=error.problems)
+    if any(tree.key == release.version and tree.path.is_file() for tree in made.trees):
+        message = f"would be the object {release.version!r}, which is the folder of the release itself"
+        return Made(problems=(Problem(where, message, "give it a key below {version}/"),))
+    return made
 
 
 def _source_problems(artifact: Artifact, source: Path, where: str, avoid: Path | None) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ def size(size_bytes: float) -> str:
         if value < _STEP or unit == units[-1]:
             break
         value /= _STEP
-    return f"{int(value)} {unit}" if unit == "bytes" else f"{value:.3g} {unit}"
+    return count(int(value), "byte") if unit == "bytes" else f"{value:.3g} {unit}"
 
 
 def count(number: int, noun: str) -> str:

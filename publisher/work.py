@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,11 @@ def trouble(error: OSError, path: Path | str) -> LocalTrouble:
     return LocalTrouble(Problem(str(error.filename or path), text, hints.get(error.errno or 0, "")))
 
 
+def _myself() -> str:
+    now = dt.datetime.now().astimezone().isoformat(timespec="seconds")
+    return f"process {os.getpid()} of {socket.gethostname()}, since {now}"
+
+
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; raise Locked, naming the holder, where another process of this machine has it."""
@@ -55,7 +62,7 @@ def only_one(folder: Path) -> Iterator[None]:
             holder = os.read(descriptor, 4096).decode(errors="replace").strip() or "another process"
             raise Locked(Problem(str(folder), f"is in use by {holder}", "wait for it, or stop it")) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+        os.pwrite(descriptor, _myself().encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from publisher import record
-from publisher.errors import InvalidInput, Problem, PublisherError, Unreachable
+from publisher.errors import Damaged, InvalidInput, Problem, PublisherError, Unreachable
 from publisher.record import RELEASES_KEY, Record, record_key
 from publisher.stranger import MISSING, REFUSED, Stranger, address, first
 
@@ -93,5 +93,9 @@ def _nowhere(start: str, tried: dict[str, int]) -> PublisherError:
         return Unreachable(
             Problem(start, f"the server does not answer as it should; tried {addresses}", "try again later")
         )
+    listed = [where for where, status in tried.items() if where.endswith(RELEASES_KEY) and status not in MISSING]
+    if listed:
+        message = f"the list of releases is here, but the record is not; tried {addresses}"
+        return Damaged(Problem(listed[0], message, "restore the record from a copy"))
     hint = "is the address right, and was the release published to the end?"
     return InvalidInput(Problem(start, f"there is no release here; tried {addresses}", hint))

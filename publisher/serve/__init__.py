@@ -31,6 +31,7 @@ class Settings:
     cors: bool = True
     listing: bool = False
     log: Log | None = None
+    gate: bool = True  # answer 403 for what is private; without it, the server is its owner's own
 
 
 class Server(ThreadingMixIn, TCPServer):
@@ -96,10 +97,16 @@ def server(settings: Settings) -> Server:
 
 @contextmanager
 def running(
-    root: Path, *, port: int = 0, cors: bool = True, listing: bool = False, log: Log | None = None
+    root: Path,
+    *,
+    port: int = 0,
+    cors: bool = True,
+    listing: bool = False,
+    log: Log | None = None,
+    gate: bool = True,
 ) -> Iterator[str]:
     """Serve a folder on loopback from a background thread, at a free port unless told otherwise; yield its address."""
-    served = server(Settings(root, port=port, cors=cors, listing=listing, log=log))
+    served = server(Settings(root, port=port, cors=cors, listing=listing, log=log, gate=gate))
     thread = Thread(target=served.serve_forever, args=(0.02,), name="publisher-serve", daemon=True)
     thread.start()
     try:

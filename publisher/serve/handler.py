@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         self._cors = self._shared_with(live.origins(key or ""))
         if key is None:
             self._say(HTTPStatus.NOT_FOUND, "no object can have this key")
-        elif live.closed(key):
+        elif self.server.settings.gate and live.closed(key):
             self._say(HTTPStatus.FORBIDDEN, f"{key} is private")
         elif found := self._find(live, key):
             self._give(found, key)

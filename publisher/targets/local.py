@@ -101,6 +101,9 @@ class LocalTarget:
                 file.writelines(body)
             self._place(part, path, key, create=create)
             self._forget_other_form(key, headers)
+        except (IsADirectoryError, NotADirectoryError):
+            message = "a folder lies where this object belongs, or a file where its folder does"
+            raise LocalTrouble(Problem(path, message, "move it away, or choose another key")) from None
         except OSError as error:
             raise trouble(error, path) from error
         finally:

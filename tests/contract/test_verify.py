@@ -29,7 +29,7 @@ import pytest
 from publisher import inventory, serve
 from publisher.audit.look import digests
 from publisher.audit.sample import SAMPLE_BYTES, SAMPLE_OBJECTS, choose, survey
-from publisher.errors import InvalidInput, Unreachable
+from publisher.errors import Damaged, InvalidInput, Unreachable
 from publisher.objects import Entry, Finding, Headers, Report
 from publisher.record import Access, InventoryRef, Record, ReleaseRef, SceneRef, dump, dump_releases, record_key
 from publisher.stranger import Stranger, address
@@ -348,10 +348,11 @@ def test_a_list_that_is_none_is_bad_input(bucket: Bucket) -> None:
             verify(bucket.url)
 
 
-def test_a_record_that_is_none_is_bad_input(bucket: Bucket) -> None:
+def test_a_record_that_is_none_is_damage(bucket: Bucket) -> None:
     bucket.put(record_key("v0.9"), b"{}")
-    with pytest.raises(InvalidInput, match="not a release record"):
+    with pytest.raises(Damaged, match="not a release record") as raised:
         verify(bucket.url)
+    assert raised.value.exit_code == 8
 
 
 def test_a_server_that_is_away_is_unreachable(bucket: Bucket) -> None:

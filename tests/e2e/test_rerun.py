@@ -120,3 +120,12 @@ def test_new_words_for_a_final_release_are_told_not_published(make_release: Call
     assert (again.code, again.json["uploaded"]) == (0, 0)
     assert "the manifest now says otherwise of: artifacts" in again.err
     assert snapshot(release.target) == before
+
+
+def test_new_words_for_a_draft_are_planned_and_published(make_release: Callable[..., Release]) -> None:
+    release = make_release(draft=True)
+    release.change("description: One row a neuron", "description: A row for each neuron")
+    plan = publisher("plan", release.manifest, "--target", release.target, "--json")
+    assert (plan.code, plan.json["changes"], plan.json["record"]) == (CHANGES, [], ["artifacts"])
+    assert release.again("--until", "publish").json["uploaded"] == 0
+    assert publisher("plan", release.manifest, "--target", release.target).code == 0

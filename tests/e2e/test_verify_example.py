@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from publisher import serve
-from tests.e2e.conftest import Release, publisher
+from tests.e2e.conftest import Release, copy_of_example, publisher
 
 FOUND = 8
 CHUNK = "v0.9/segmentation/1024_1024_1024"
@@ -85,3 +85,32 @@ def test_nobody_there() -> None:
     result = publisher("verify", "http://127.0.0.1:9", "--json")
     assert result.code == 7
     assert "127.0.0.1:9" in result.err
+
+
+def test_finds_what_is_no_object(make_release: Callable[..., Release]) -> None:
+    release = make_release()
+    stray = release.target / CHUNK / "0-64_0-64_0-64"
+    stray.write_bytes(b"not a chunk")
+    result = publisher("verify", release.manifest, "--target", release.target, "--json", "--depth", "quick")
+    assert result.code == FOUND
+    assert [(f["check"], f["key"]) for f in result.json["findings"]] == [("extra", f"{CHUNK}/0-64_0-64_0-64")]
+
+
+def test_a_damaged_record_is_found(make_release: Callable[..., Release]) -> None:
+    release = make_release()
+    (release.target / "v0.9/.release/release.json").write_text("{}")
+    result = publisher("verify", release.manifest, "--target", release.target)
+    assert result.code == FOUND
+    assert "restore it" in result.err
+
+
+def test_a_private_release_is_verified_by_its_owner(inputs: Path, tmp_path: Path) -> None:
+    manifest = copy_of_example(inputs, tmp_path / "release")
+    private = 'local: {url: ../public, access: private, public_url: "http://127.0.0.1:8000"}'
+    text = manifest.read_text()
+    manifest.write_text(text.replace('local: {url: ../public, public_url: "http://127.0.0.1:8000"}', private))
+    result = publisher("release", manifest, "--json", "--until", "verify")
+    assert result.code == 0, result.err
+    assert [finding["check"] for finding in result.json["findings"]] == ["anonymous"]
+    with serve.running(tmp_path / "public") as base:
+        assert publisher("verify", base).code == 7  # strangers are refused

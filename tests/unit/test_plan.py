@@ -12,6 +12,7 @@ from publisher import record
 from publisher.errors import Conflict, InvalidInput, LocalTrouble
 from publisher.objects import Op
 from publisher.plan import MAX_PROBLEMS
+from publisher.tree import Tree
 from tests.rig import Rig, ops, reasons, state
 
 CHUNK = bytes(range(256)) * 64
@@ -345,3 +346,22 @@ def test_a_folder_s_files_and_where_they_lie(small: Rig) -> None:
     assert spec is not None
     assert Path(spec.path) == small.sources / "seg/8_8_8/9-64.gz"
     assert spec.artifact == "seg"
+
+
+def test_what_lies_in_the_folder_of_a_release_that_never_began_is_not_ours(small: Rig) -> None:
+    place = small.root / "v1/files/edges.csv"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"precious")
+    with pytest.raises(Conflict, match=r"v1/files/edges\.csv: there already, and not this release's"):
+        small.plan()
+    place.unlink()
+    small.publish()  # the control
+
+
+def test_nobody_adds_to_the_folder_of_another_release(small: Rig) -> None:
+    small.publish()
+    other = Rig(small.folder / "other", version="v2", place=small.root)
+    other.write("notes/a.md", "a")
+    other.extra = (Tree("plant", "v1/files/seg/8_8_8", other.sources / "notes"),)
+    with pytest.raises(Conflict, match="would add an object to the folder of release v1"):
+        other.plan()
