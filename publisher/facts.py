@@ -37,6 +37,10 @@ class VolumeFacts:
     channels: int
     scales: tuple[Scale, ...]
     segment_properties: str | None = None  # the key of a folder beside the volume, made from a table
+    # Where the files do not say how large a voxel is, a scene puts the array into its space by these: the places of x, y
+    # and z among the array's axes, and what the viewer calls the axes.
+    axes: Whole | None = None
+    axis_names: tuple[str, ...] = ()
     kind: Literal["volume"] = "volume"
 
 

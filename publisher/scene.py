@@ -134,7 +134,7 @@ def _layer(layer: Layer, described: Mapping[str, Described], base: str, shown: l
 
     artifact = described[layer.artifact]
     kind = _kind(artifact)
-    sources = [_source(artifact, base), *_linked_sources(artifact, described, base, shown)]
+    sources = [_placed(artifact, _source(artifact, base)), *_linked_sources(artifact, described, base, shown)]
     if kind == "image":
         made = ng.ImageLayer(source=sources)
     elif kind == "annotations":
@@ -162,6 +162,25 @@ def _kind(artifact: Described) -> str:
     stated = artifact.stated or {}
     labels = str(stated.get("dtype", "")) in {"uint64", "uint32"}
     return "segmentation" if labels or artifact.section in {"skeletons", "meshes"} else "image"
+
+
+def _placed(artifact: Described, url: str) -> Any:  # noqa: ANN401 - neuroglancer's classes
+    """Return a source; with a transform into the artifact's space where its own files do not say where it belongs."""
+    import neuroglancer as ng  # noqa: PLC0415
+
+    facts = artifact.facts
+    if not isinstance(facts, VolumeFacts) or facts.axes is None or len(facts.axis_names) != 3:  # noqa: PLR2004 - x, y, z
+        return url
+    voxel = facts.scales[0].voxel_size_nm
+    if min(voxel) <= 0:
+        return url
+    rows = [[float(column == place) for column in range(3)] + [0.0] for place in facts.axes]
+    space = ng.CoordinateSpace(names=["x", "y", "z"], units="nm", scales=list(voxel))
+    # The array's own axes need their lengths too: without, the viewer takes one voxel for one whole unit.
+    lengths = [voxel[facts.axes.index(axis)] for axis in range(3)]
+    array = ng.CoordinateSpace(names=list(facts.axis_names), units="nm", scales=lengths)
+    moved = ng.CoordinateSpaceTransform(output_dimensions=space, input_dimensions=array, matrix=rows)
+    return ng.LayerDataSource(url=url, transform=moved)
 
 
 def _source(artifact: Described, base: str) -> str:

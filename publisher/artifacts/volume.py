@@ -10,7 +10,9 @@ from publisher.artifacts.base import Artifact, Bench, Made
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import VolumeFacts
 from publisher.formats import arrays, precomputed, segment_properties
+from publisher.record import Space
 from publisher.tree import Role, Tree
+from publisher.units import nanometres
 
 
 class Volume(Artifact):
@@ -30,6 +32,7 @@ class Volume(Artifact):
     def stage(self, bench: Bench) -> Made:
         """Read the volume's metadata; make segment properties beside it where a table is named."""
         facts, role, encoded_names = look(bench.source)
+        facts, warnings = _in_space(facts, bench.space)
         trees = [self.tree(bench, role=role, encoded_names=encoded_names)]
         if self.segment_properties and self.source:
             if facts.role != "segmentation":
@@ -42,7 +45,24 @@ class Volume(Artifact):
             segment_properties.write(bench.table(self.segment_properties), folder)
             trees.append(Tree(artifact=self.name, key=key, path=folder, role=lambda _: "json"))
             facts = replace(facts, segment_properties=key)
-        return Made(tuple(trees), facts)
+        return Made(tuple(trees), facts, warnings=warnings)
+
+
+def _in_space(facts: VolumeFacts, space: Space | None) -> tuple[VolumeFacts, tuple[Problem, ...]]:
+    """Give a volume whose files do not say how large a voxel is the voxel of its space, and say so."""
+    if facts.axes is None:
+        return facts, ()
+    if space is None:
+        message = "does not say how large its voxels are, and neither does the manifest"
+        return facts, (Problem("", message, "give a `space`, so that scenes can place it"),)
+    unit, finest = nanometres(space.units), facts.scales[0].size_voxels
+    scales = []
+    for scale in facts.scales:
+        factors = (max(1, round(a / b)) for a, b in zip(finest, scale.size_voxels, strict=True))
+        x, y, z = (length * unit * factor for length, factor in zip(space.voxel_size, factors, strict=True))
+        scales.append(replace(scale, voxel_size_nm=(x, y, z)))
+    message = f"does not say how large its voxels are; those of the space {space.name!r} are taken"
+    return replace(facts, scales=tuple(scales)), (Problem("", message, "write them into its metadata if you can"),)
 
 
 def look(source: Path) -> tuple[VolumeFacts, Role, bool]:

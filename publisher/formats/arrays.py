@@ -44,7 +44,26 @@ def facts(folder: Path) -> VolumeFacts | None:
     data_type = finest[0][1]
     # Labels are 32 or 64 bits wide wherever they are meant to be bodies; narrower whole numbers are images.
     role: Literal["image", "segmentation"] = "segmentation" if data_type in {"uint64", "uint32", "int64"} else "image"
-    return VolumeFacts(kind, role, data_type, 1, tuple(scale for scale, _ in finest))
+    unknown = finest[0][0].voxel_size_nm == spacing.UNKNOWN
+    return VolumeFacts(
+        kind,
+        role,
+        data_type,
+        1,
+        tuple(scale for scale, _, _ in finest),
+        axes=finest[0][2] if unknown else None,
+        axis_names=_viewer_names(folder / finest[0][0].key, kind) if unknown else (),
+    )
+
+
+def _viewer_names(folder: Path, kind: Format) -> tuple[str, ...]:
+    """Return what neuroglancer calls the axes of an array whose files give them no unit."""
+    if kind == "n5":
+        return ("x", "y", "z")
+    meta = read(folder / _METADATA_OF[kind])
+    default = [f"dim_{at}" if kind == "zarr3" else f"d{at}" for at in range(len(meta["shape"]))]
+    given = meta.get("dimension_names") or default
+    return tuple(str(name or other) for name, other in zip(given, default, strict=False))
 
 
 def roles(root: Path) -> Role:
@@ -86,8 +105,8 @@ def _arrays(folder: Path, kind: Format) -> list[Path]:
     return inside or sorted(path.parent for path in folder.glob(f"*/{name}"))
 
 
-def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str] | None:
-    """Return the scale that an array is, and its data type; None for arrays that are no volume."""
+def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str, Whole] | None:
+    """Return the scale that an array is, its data type, and where x, y, z stand; None for arrays that are no volume."""
     meta = read(folder / _METADATA_OF[kind])
     shape = _counts(meta.get("dimensions" if kind == "n5" else "shape"))
     chunk = _counts(_chunk(meta, kind))
@@ -104,7 +123,7 @@ def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str] | None:
         encoding=_codec(meta, kind),
         sharded=kind == "zarr3" and any(codec.get("name") == "sharding_indexed" for codec in meta.get("codecs", ())),
     )
-    return scale, _data_type(meta, kind)
+    return scale, _data_type(meta, kind), places
 
 
 def _axes(root: Path, relative: str, meta: dict[str, Any], kind: Format) -> tuple[Whole, Triple]:
