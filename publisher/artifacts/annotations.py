@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from publisher.artifacts.base import Artifact, Bench, Made
+from publisher.artifacts.base import Bench, Made, OfSegments
 from publisher.errors import InvalidInput, Problem
 from publisher.formats import precomputed
 
 
-class Annotations(Artifact):
+class Annotations(OfSegments):
     """Points, lines, boxes or ellipsoids, as a neuroglancer precomputed annotation folder."""
 
     section: ClassVar[str] = "annotations"
     default_group: ClassVar[str] = "Annotations"
-
-    segmentation: str | None = None
-    """Name of the volume whose segments the annotations relate to."""
-
-    @property
-    def links(self) -> tuple[tuple[str, str], ...]:
-        """The segmentation."""
-        return (("segmentation", self.segmentation),) if self.segmentation else ()
 
     def stage(self, bench: Bench) -> Made:
         """Read the folder's `info`."""

@@ -38,6 +38,19 @@ class Allow(Model):
 class Stated(Model):
     """What the owner of an external artifact says of it; the page shows it as stated, not measured."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: object) -> object:
+        """Take a size of three numbers for the extent in voxels, and a list of columns for columns without words."""
+        if not isinstance(value, dict):
+            return value
+        given = dict(value)
+        if isinstance(given.get("size"), list | tuple):
+            given["extent"] = given.pop("size")
+        if isinstance(given.get("columns"), list | tuple):
+            given["columns"] = dict.fromkeys(map(str, given["columns"]), "")
+        return given
+
     format: str | None = None
     """Such as neuroglancer precomputed, N5, Arrow Feather, SWC."""
     size: str | int | None = None
@@ -147,3 +160,15 @@ class Artifact(Model):
             "allow": {a.path: a.reason for a in self.allow},
         }
         return Tree(artifact=self.name, **(given | more))
+
+
+class OfSegments(Artifact):
+    """An artifact that has one thing for each segment of a volume."""
+
+    segmentation: str | None = None
+    """Name of the volume whose segments these are."""
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """The segmentation."""
+        return (("segmentation", self.segmentation),) if self.segmentation else ()

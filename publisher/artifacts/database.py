@@ -15,13 +15,15 @@ class Neo4j(Artifact):
     default_group: ClassVar[str] = "Database"
 
     name: Slug = "neo4j"
-    server: Text
+    server: Text | None = None
     """Version of the neo4j server that it was made with, such as "4.4.16"."""
 
     def stage(self, bench: Bench) -> Made:
         """Publish the store where it lies; nothing in it is text to us."""
         tree = self.tree(bench, role=lambda _: "opaque")
-        return Made((tree,), FileFacts(tree=bench.source.is_dir(), server=f"neo4j {self.server}"))
+        return Made(
+            (tree,), FileFacts(tree=bench.source.is_dir(), server=f"neo4j {self.server}" if self.server else "")
+        )
 
 
 class Inputs(Artifact):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from publisher.artifacts.base import Artifact, Bench, Made
+from publisher.artifacts.base import Bench, Made, OfSegments
 from publisher.errors import InvalidInput, Problem
 from publisher.formats import precomputed
 
 
-class Meshes(Artifact):
+class Meshes(OfSegments):
     """Meshes of segments, as a neuroglancer precomputed folder (legacy or multi-resolution)."""
 
     section: ClassVar[str] = "meshes"
@@ -17,13 +17,6 @@ class Meshes(Artifact):
 
     units: str | None = None
     """Units of the vertices, such as nm or 8 nm."""
-    segmentation: str | None = None
-    """Name of the volume whose segments these are."""
-
-    @property
-    def links(self) -> tuple[tuple[str, str], ...]:
-        """The segmentation."""
-        return (("segmentation", self.segmentation),) if self.segmentation else ()
 
     def stage(self, bench: Bench) -> Made:
         """Read the folder's `info`."""

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import StringConstraints
 
-from publisher.artifacts.base import Artifact, Bench, Made
+from publisher.artifacts.base import Bench, Made, OfSegments
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import SkeletonFacts, Triple
 from publisher.formats import swc
@@ -29,7 +29,7 @@ from publisher.work import write_file
 Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm)$")]
 
 
-class Skeletons(Artifact):
+class Skeletons(OfSegments):
     """Skeletons of segments, one SWC file each, named after the segment."""
 
     section: ClassVar[str] = "skeletons"
@@ -39,13 +39,6 @@ class Skeletons(Artifact):
     """Units of the SWC coordinates, such as "8 nm"; SWC files do not say."""
     formats: tuple[Literal["swc", "precomputed"], ...] = ("swc", "precomputed")
     """What is published."""
-    segmentation: str | None = None
-    """Name of the volume whose segments these are."""
-
-    @property
-    def links(self) -> tuple[tuple[str, str], ...]:
-        """The segmentation."""
-        return (("segmentation", self.segmentation),) if self.segmentation else ()
 
     def stage(self, bench: Bench) -> Made:
         """Read every SWC file, report what is wrong in it by line, and write the precomputed form."""

@@ -98,6 +98,10 @@ def mesh_facts(folder: Path, segmentation: str) -> MeshFacts:
 def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:
     """Read an annotation folder's `info`."""
     value, path = _info(folder)
+    if isinstance(
+        value.get("annotation_type"), str
+    ):  # the viewer takes either case; its own Python writer writes lower
+        value = {**value, "annotation_type": value["annotation_type"].upper()}
     info = Fields(value, path)
     info.text("@type", (ANNOTATIONS,))
     dimensions = info.value("dimensions", dict)
