@@ -127,6 +127,7 @@ def make_inputs(at: Path) -> None:
         points.add_point(place)
     points.write(at / "synapses")
     info_path = at / "synapses" / "info"
+    info_path.write_text(info_path.read_text().replace('"point"', '"POINT"'))  # as the specification writes it
     (at / "neuprint").mkdir()
     (at / "neuprint" / "Neuprint_Meta.csv").write_text("dataset,tag\ntiny,v1\n")
     (at / "notes.txt").write_text("Read me.\n")
