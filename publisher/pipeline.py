@@ -47,7 +47,7 @@ def release(
         PublisherError: with everything that is wrong; what was live is unchanged, and a rerun goes on from there.
 
     """
-    run = start(path, to)
+    run = start(manifest.load(path), to)
     with work.only_one(run.folder):
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, progress)
@@ -84,7 +84,7 @@ def validate(path: Path, progress: Progress = SILENCE) -> Run:
 
 def audit(path: Path, to: str | None, *, depth: Depth, progress: Progress = SILENCE) -> Report:
     """Verify the live release of a manifest."""
-    run = start(path, to)
+    run = start(manifest.load(path), to)
     return _verified(run, must_be_live(run), depth, progress)
 
 
@@ -94,7 +94,7 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     if to is not None and to.startswith(("http://", "https://")):
         base = to.rstrip("/")
     else:
-        base = "" if to is None and not loaded.release.targets else start(path, to).target.public_url
+        base = "" if to is None and not loaded.release.targets else start(loaded, to).target.public_url
     with work.only_one(work_folder(loaded)):
         staged = _only_described(loaded)
     return scene.build(loaded.release, staged.artifacts, base), base
@@ -104,10 +104,10 @@ def build_site(path: Path, to: str | None, out: Path | None) -> Built:
     """Build the site of what is live; of what is only described, where every artifact is hosted elsewhere."""
     loaded = manifest.load(path)
     if any(artifact.external is None for artifact in loaded.release.artifacts):
-        run = start(path, to)
+        run = start(loaded, to)
         live = must_be_live(run)
         return _site_of_live(run, live, kept_report(run, live), out)
-    run = start(path, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
+    run = start(loaded, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
     with work.only_one(run.folder):
         staged = _only_described(loaded)
     views = scene.build(loaded.release, staged.artifacts, "")

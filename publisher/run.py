@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from publisher import __version__, inventory, manifest, record, work
+from publisher import __version__, inventory, record, work
 from publisher.errors import Damaged, InvalidInput, Locked, Problem
 from publisher.manifest import Manifest
 from publisher.objects import Entry, Plan, Report
@@ -60,14 +60,13 @@ class Run:
         return self.target.root if isinstance(self.target, LocalTarget) else None
 
 
-def start(path: Path, to: str | None) -> Run:
-    """Load a manifest and choose its target, by NAME, URL or PATH: the manifest's first where nothing is said.
+def start(loaded: Manifest, to: str | None) -> Run:
+    """Choose the target of a release, by NAME, URL or PATH: the manifest's first where nothing is said.
 
     Raises:
-        InvalidInput: the manifest has problems, or there is no such target.
+        InvalidInput: there is no such target.
 
     """
-    loaded = manifest.load(path)
     targets = loaded.release.targets
     if to is None and not targets:
         raise InvalidInput(
@@ -179,7 +178,10 @@ def keep_report(run: Run, live: Record, report: Report) -> None:
 def kept_report(run: Run, live: Record) -> Report | None:
     """Return what verify saw of this very release at this target, or None."""
     path = _report_path(run, live.inventory) if live.inventory is not None else None
-    return _REPORT.validate_json(path.read_bytes()) if path is not None and path.is_file() else None
+    if path is not None and path.is_file():
+        with suppress(ValidationError):  # another version of publisher kept it, in other words
+            return _REPORT.validate_json(path.read_bytes())
+    return None
 
 
 def _report_path(run: Run, ref: InventoryRef) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from publisher.artifacts.base import Bench, Made, OfSegments
-from publisher.errors import InvalidInput, Problem
 from publisher.formats import precomputed
 
 
@@ -17,13 +16,7 @@ class Annotations(OfSegments):
 
     def stage(self, bench: Bench) -> Made:
         """Read the folder's `info`."""
-        if precomputed.info_path(bench.source) is None:
-            raise InvalidInput(
-                Problem(
-                    str(bench.source),
-                    "is not a precomputed annotation folder (it has no info)",
-                    "publish a table of points under `tables`; annotations are not built from tables yet",
-                )
-            )
+        hint = "publish a table of points under `tables`; annotations are not built from tables yet"
+        precomputed.require(bench.source, "annotation", hint)
         facts = precomputed.annotation_facts(bench.source, self.segmentation or "")
         return Made((self.tree(bench, role=precomputed.roles(bench.source), encoded_names=True),), facts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from publisher.artifacts.base import Bench, Made, OfSegments
-from publisher.errors import InvalidInput, Problem
 from publisher.formats import precomputed
 
 
@@ -20,13 +19,7 @@ class Meshes(OfSegments):
 
     def stage(self, bench: Bench) -> Made:
         """Read the folder's `info`."""
-        if precomputed.info_path(bench.source) is None:
-            raise InvalidInput(
-                Problem(
-                    str(bench.source),
-                    "is not a precomputed mesh folder (it has no info)",
-                    "publish OBJ, PLY or ngmesh files as they are under `files`; meshes are not built from them yet",
-                )
-            )
+        hint = "publish OBJ, PLY or ngmesh files as they are under `files`; meshes are not built from them yet"
+        precomputed.require(bench.source, "mesh", hint)
         facts = precomputed.mesh_facts(bench.source, self.segmentation or "")
         return Made((self.tree(bench, role=precomputed.roles(bench.source), encoded_names=True),), facts)

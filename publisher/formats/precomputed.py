@@ -47,6 +47,12 @@ def _info(folder: Path) -> tuple[dict[str, Any], Path]:
     return read(path), path
 
 
+def require(folder: Path, kind: str, hint: str) -> None:
+    """Raise InvalidInput where a folder has no `info`, so that it is no precomputed folder of any kind."""
+    if info_path(folder) is None:
+        raise InvalidInput(Problem(str(folder), f"is not a precomputed {kind} folder (it has no info)", hint))
+
+
 def volume_facts(folder: Path) -> VolumeFacts:
     """Read a volume's `info`; raise InvalidInput where it breaks the specification."""
     value, path = _info(folder)
