@@ -23,9 +23,32 @@ class Headers:
     content_encoding: Literal["gzip"] | None
     cache_control: str
 
+    @property
+    def final(self) -> bool:
+        """Whether they promise that the object never changes."""
+        return "immutable" in self.cache_control
+
+
+class Known(NamedTuple):
+    """What the ledger has of a source that is the very file that was looked at before, and of its object.
+
+    `form` is how it was stored then; `tag` what the target said of it.
+    """
+
+    gzip_bytes: bool
+    form: Form
+    stored_size_bytes: int
+    stored_sha256: str
+    content_size_bytes: int
+    content_sha256: str
+    tag: str
+
 
 class ObjectSpec(NamedTuple):
-    """One object that a release wants: its key, its headers, and the local file it is made from."""
+    """One object that a release wants: its key, its headers, and the local file it is made from.
+
+    `gzip_bytes` says that the file is gzip itself; `known` is there where the file need not be read to tell its digests.
+    """
 
     key: str
     artifact: str
@@ -34,6 +57,9 @@ class ObjectSpec(NamedTuple):
     mtime_ns: int
     form: Form
     headers: Headers
+    inode: int = 0
+    gzip_bytes: bool = False
+    known: Known | None = None
 
 
 class Digest(NamedTuple):
@@ -55,12 +81,19 @@ class Entry(NamedTuple):
     headers: Headers
 
 
+UNTOLD = "?"  # a listing does not tell Content-Encoding
+
+
 class Stored(NamedTuple):
-    """What a target says is stored under a key, without reading it."""
+    """What a target says is stored under a key, without reading it.
+
+    `tag` changes with the stored bytes (an ETag, a checksum), and is "" where the target has none.
+    """
 
     key: str
     size_bytes: int
     content_encoding: str | None
+    tag: str = ""
 
 
 class Op(StrEnum):
@@ -130,6 +163,27 @@ class Plan:
         """Return objects and bytes of some kinds of changes together."""
         chosen = [self.totals[op] for op in ops]
         return Tally(sum(tally.objects for tally in chosen), sum(tally.size_bytes for tally in chosen))
+
+
+class AccessChange(NamedTuple):
+    """One line of a plan about who may read: `what` (CORS, policy …) of which place becomes what, and why.
+
+    `op` is `+`, `~` or `!`: what must be changed by hand, because it is beyond what publisher may touch.
+    """
+
+    op: str
+    what: str
+    place: str
+    after: str
+    reason: str
+
+
+class Ability(NamedTuple):
+    """One thing that a store can do or cannot (`works`), or that could not be asked (None), in words."""
+
+    name: str
+    works: bool | None
+    message: str
 
 
 Severity = Literal["error", "warning", "note"]

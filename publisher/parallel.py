@@ -3,14 +3,59 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from threading import Condition, Thread
+from typing import Generic, Protocol, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+WINDOW = 4096  # items that may be done and wait for an earlier one: one that is slow holds up few others
+
+
+class Pace(Protocol):
+    """How many may be in flight at once. It may change its mind while they are."""
+
+    @property
+    def limit(self) -> int:
+        """The number now; never below 1."""
+
+
+class Steady:
+    """Always the same number."""
+
+    def __init__(self, limit: int) -> None:
+        """Take the number."""
+        self.limit = limit
+
+
+class Room:
+    """So many bytes may be in flight: who wants more waits, and who wants more than all has it alone."""
+
+    def __init__(self, size_bytes: int) -> None:
+        """Take how many bytes there is room for."""
+        self._free, self._all = size_bytes, size_bytes
+        self._changed = Condition()
+
+    @contextmanager
+    def of(self, size_bytes: int) -> Iterator[None]:
+        """Hold some of it; small things take none, because waiting costs more than they do."""
+        if size_bytes < self._all >> 10:
+            yield
+            return
+        size_bytes = min(size_bytes, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size_bytes)
+            self._free -= size_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size_bytes
+                self._changed.notify_all()
 
 
 def workers() -> int:
@@ -19,20 +64,83 @@ def workers() -> int:
 
 
 def ordered_map(
-    function: Callable[[A], B], items: Iterable[A], *, threads: int | None = None, window: int = 256
+    function: Callable[[A], B],
+    items: Iterable[A],
+    *,
+    at_once: Callable[[A], B | None] = lambda _: None,
+    pace: Pace | None = None,
+    window: int = WINDOW,
 ) -> Iterator[B]:
     """Yield `function(item)` in the order of `items`, at most `window` of them begun and not yet taken.
 
-    The first exception, in order, is raised where its result would be; what is not begun then never begins.
+    What `at_once` has an answer for goes to no thread. The first exception, in order, is raised where its result would
+    be; what is not begun then never begins.
     """
-    pool = ThreadPoolExecutor(threads or workers())
-    flying: deque[Future[B]] = deque()
-    source = iter(items)
+    pool = _Pool(function, pace or Steady(workers()))
+    source = enumerate(items)
+    waiting: dict[int, tuple[B | None, BaseException | None]] = {}
+    fed = taken = 0
     try:
-        flying.extend(pool.submit(function, item) for item in islice(source, window))
-        while flying:
-            result = flying.popleft().result()
-            flying.extend(pool.submit(function, item) for item in islice(source, 1))
-            yield result
+        while True:
+            # Twice as many as there are hands: none of them waits until this thread has its turn.
+            room = min(window - (fed - taken), 2 * pool.hands() - (fed - taken - len(waiting)))
+            for number, item in islice(source, max(0, room)):
+                if (quick := at_once(item)) is None:
+                    pool.todo.put((number, item))
+                else:
+                    waiting[number] = (quick, None)
+                fed = number + 1
+            if taken == fed:
+                return
+            while taken not in waiting:
+                number, result, error = pool.done.get()
+                waiting[number] = (result, error)
+            result, error = waiting.pop(taken)
+            taken += 1
+            if error is not None:
+                raise error
+            yield result  # type: ignore[misc]
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.stop()
+
+
+class _Pool(Generic[A, B]):
+    """Threads that take from one queue and give to another: as many as the pace says, more or fewer as it goes."""
+
+    def __init__(self, function: Callable[[A], B], pace: Pace) -> None:
+        self._function, self._pace = function, pace
+        self._threads: list[Thread] = []
+        self._alive = 0
+        self.todo: SimpleQueue[tuple[int, A] | None] = SimpleQueue()
+        self.done: SimpleQueue[tuple[int, B | None, BaseException | None]] = SimpleQueue()
+
+    def hands(self) -> int:
+        """Return how many threads there are, after making them as many as the pace says."""
+        wanted = self._pace.limit
+        while self._alive < wanted:
+            thread = Thread(target=self._work, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+            self._alive += 1
+        while self._alive > wanted:
+            self.todo.put(None)
+            self._alive -= 1
+        return wanted
+
+    def _work(self) -> None:
+        while (job := self.todo.get()) is not None:
+            number, item = job
+            try:
+                self.done.put((number, self._function(item), None))
+            except BaseException as error:  # noqa: BLE001 - raised again where the result is taken
+                self.done.put((number, None, error))
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what has begun."""
+        with suppress(Empty):
+            while True:
+                self.todo.get_nowait()
+        for _ in self._threads:
+            self.todo.put(None)
+        for thread in self._threads:
+            thread.join()

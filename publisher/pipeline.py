@@ -24,6 +24,8 @@ from publisher.run import (
     live_record,
     must_be_live,
     new_words,
+    open_doors,
+    parts,
     start,
     still_live,
     wanted,
@@ -39,9 +41,25 @@ Step = Literal["stage", "plan", "publish", "verify", "site"]
 
 
 def release(
-    path: Path, to: str | None, *, until: Step = "site", depth: Depth = "sample", progress: Progress = SILENCE
+    path: Path,
+    to: str | None,
+    *,
+    until: Step = "site",
+    depth: Depth = "sample",
+    access: bool = True,
+    reread: bool = False,
+    progress: Progress = SILENCE,
 ) -> Run:
     """Publish a release: every step in order, up to and with `until`.
+
+    Args:
+        path: of the manifest.
+        to: the target, by name, URL or path; the manifest's first where nothing is said.
+        until: the last step.
+        depth: how much of the content verify reads.
+        access: whether CORS and public reading are set, too.
+        reread: whether sources are read that seem to be as they were.
+        progress: who is told.
 
     Raises:
         PublisherError: with everything that is wrong; what was live is unchanged, and a rerun goes on from there.
@@ -55,15 +73,24 @@ def release(
             return run
         with timed(run.seconds, "plan"):
             live = live_record(run)
-            run.plan = _planned(run, run.staged, live, progress)
+            run.plan = _planned(run, run.staged, live, progress, reread=reread)
             run.words = new_words(run, run.staged, live)
+            if access:
+                run.doors = run.target.access_changes(run.access, parts(run.staged))
+            if until == "plan":
+                run.abilities = run.target.abilities(run.version)
         if until == "plan":
             return run
-        with timed(run.seconds, "publish"), run.target.lock(run.version):
+        with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
             still_live(run, live)  # nothing was written, not even a lock, until the plan was good
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             new = wanted(run.staged, run.target.public_url, run.access)
-            run.published = publish.publish(run.plan, run.target, new, live, created=now, progress=progress)
+            run.published = publish.publish(
+                run.plan, run.target, new, live, created=now, progress=progress, ledger=run.ledger, held=held
+            )
+            run.target.tidy(run.version)
+            if run.doors:
+                run.doors = open_doors(run, parts(run.staged))
         if until != "publish":
             with timed(run.seconds, "verify"):
                 run.report = _verified(run, run.published.record, depth, progress)
@@ -147,10 +174,19 @@ def _further_problems(staged: Staged) -> tuple[Problem, ...]:
     return ()
 
 
-def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress) -> Plan:
+def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress, *, reread: bool = False) -> Plan:
     there = (live, live_entries(run.target, live)) if live else None
-    final = run.manifest.release.final
-    return plan.plan(staged.trees, run.target, there, version=run.version, final=final, progress=progress)
+    final, ledger = run.manifest.release.final, run.ledger
+    return plan.plan(
+        staged.trees,
+        run.target,
+        there,
+        version=run.version,
+        final=final,
+        progress=progress,
+        ledger=ledger,
+        reread=reread,
+    )
 
 
 def _verified(run: Run, live: Record, depth: Depth, progress: Progress) -> Report:

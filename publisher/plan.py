@@ -11,10 +11,11 @@ from functools import partial
 
 from publisher import record
 from publisher.errors import Conflict, InvalidInput, Problem
-from publisher.objects import Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
+from publisher.ledger import Ledger
+from publisher.objects import UNTOLD, Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
 from publisher.others import Others
 from publisher.parallel import ordered_map
-from publisher.payload import content_digest, measure
+from publisher.payload import Payload, content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import Record
 from publisher.spool import Spool
@@ -26,6 +27,7 @@ from publisher.work import trouble
 MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
 
 Pair = tuple[str, ObjectSpec | None, Entry | None]  # a key, what is wanted there, and what the live record says
+Found = tuple[Pair, Stored | None]  # and what is stored there
 
 
 def plan(
@@ -36,6 +38,8 @@ def plan(
     version: str,
     final: bool,
     progress: Progress = SILENCE,
+    ledger: Ledger | None = None,
+    reread: bool = False,
 ) -> Plan:
     """Compare what a release wants with what is live.
 
@@ -47,6 +51,8 @@ def plan(
             begun there (`record.begun_key`), and somebody else's where none has.
         final: whether the release will be final.
         progress: who is told.
+        ledger: what is known of sources that are as they were, which are not read then; it learns what is found.
+        reread: read all sources, whatever is known of them.
 
     Raises:
         InvalidInput: with everything that must not be published, each file named.
@@ -55,16 +61,17 @@ def plan(
     """
     meter = progress.step("plan")
     problems: list[Problem] = []
-    wanted = _without_problems(_merged(trees, final=final), problems)
+    wanted = _without_problems(_merged(trees, None if reread else ledger, final=final), problems)
     joined = _apart(_joined(wanted, live[1] if live else ()), problems)
     pairs, again = itertools.tee(joined)
     found = target.lookup(key for key, _, _ in pairs)
     others = Others(target, version)
     begun = live is not None or target.read(record.begun_key(version)) is not None
-    decide = partial(_decide, target, f"{version}/" if begun else None, others)
+    judge = _Judge(target, f"{version}/" if begun else None, others)
     counts = _Counts()
+    decided = ordered_map(judge.decide, zip(again, found, strict=True), at_once=judge.at_once)
     try:
-        changes = Spool(counts.watch(ordered_map(decide, zip(again, found, strict=True)), meter))
+        changes = Spool(counts.watch(_learned(decided, ledger), meter))
     except OSError as error:  # of the spool's own file, or of a source that cannot be read
         raise trouble(error, tempfile.gettempdir()) from error
     if problems:
@@ -94,12 +101,23 @@ class _Counts:
             yield change
 
 
-def _merged(trees: Iterable[Tree], *, final: bool) -> Iterator[ObjectSpec | Problem]:
+def _learned(decided: Iterable[tuple[Change, str]], ledger: Ledger | None) -> Iterator[Change]:
+    """Pass the changes on; of what need not be sent, remember what was found when its source was read."""
+    for change, tag in decided:
+        spec, entry = change.spec, change.entry
+        if ledger and change.op is Op.KEEP and spec and entry and (spec.known is None or spec.known.tag != tag):
+            ledger.learn(spec, entry, tag)
+        yield change._replace(spec=None) if change.op is Op.KEEP else change
+    if ledger:
+        ledger.commit()
+
+
+def _merged(trees: Iterable[Tree], ledger: Ledger | None, *, final: bool) -> Iterator[ObjectSpec | Problem]:
     """Merge the trees by key; a problem has no key and keeps its place in its own tree."""
 
     def keyed(tree: Tree) -> Iterator[tuple[str, int, ObjectSpec | Problem]]:
         key, number = "", 0
-        for item in specs(tree, final=final):
+        for item in specs(tree, final=final, memory=ledger.below(tree.key) if ledger else None):
             key = item.key if isinstance(item, ObjectSpec) else key
             number += 1
             yield key, number, item
@@ -169,50 +187,83 @@ def _clash(short: Pair, long: Pair) -> Problem | None:
     return None
 
 
-def _decide(target: Target, own: str | None, others: Others, found: tuple[Pair, Stored | None]) -> Change:
-    """Return the change of one key; `own` is the prefix below which what is there is ours."""
-    change = _compare(target, own, found)
-    if change.op is Op.ADD and not change.recorded and (version := others.holding(change.key)):
-        return change._replace(reason=f"{INSIDE} {version}")
-    if change.op is Op.REPLACE and change.spec and not change.recorded and (version := others.spoilt(change.spec)):
-        return change._replace(reason=f"{SHARED} {version}")
-    return change
+class _Judge:
+    """Decides about one key at a time by what is wanted, recorded and stored there."""
 
+    def __init__(self, target: Target, own: str | None, others: Others) -> None:
+        """Take the target, the prefix below which what is there is ours, and the other releases."""
+        self._target, self._own, self._others = target, own, others
 
-def _compare(target: Target, own: str | None, found: tuple[Pair, Stored | None]) -> Change:
-    """Return the change of one key by what is wanted, recorded and stored there."""
-    (key, spec, entry), stored = found
-    if spec is None:
-        assert entry is not None
-        return Change(Op.ORPHAN, key, entry.artifact, entry.size_bytes, "live, but no longer in the manifest's sources")
-    change = partial(Change, key=key, artifact=spec.artifact, size_bytes=spec.size_bytes, spec=spec)
-    if entry is None:
+    def at_once(self, found: Found) -> tuple[Change, str] | None:
+        """Decide where nothing need be read or asked."""
+        (key, spec, entry), stored = found
+        if entry is None and stored is None and spec is not None and not self._others.holding(key):
+            return Change(Op.ADD, key, spec.artifact, spec.size_bytes, "new", spec), ""
+        if spec is None or entry is None or stored is None or spec.known is None:
+            return None
+        known = spec.known
+        same = known.content_sha256 == entry.content_sha256 and spec.headers == entry.headers
+        if same and stored.tag == known.tag and _as_recorded(stored, entry):
+            return Change(Op.KEEP, key, spec.artifact, entry.size_bytes, SAME, spec, entry, recorded=True), stored.tag
+        return None
+
+    def decide(self, found: Found) -> tuple[Change, str]:
+        """Return the change of one key, and the tag of what is stored there."""
+        change = self._compare(found)
+        if change.op is Op.ADD and not change.recorded and (version := self._others.holding(change.key)):
+            change = change._replace(reason=f"{INSIDE} {version}")
+        if (
+            change.op is Op.REPLACE
+            and change.spec
+            and not change.recorded
+            and (version := self._others.spoilt(change.spec))
+        ):
+            change = change._replace(reason=f"{SHARED} {version}")
+        return change, found[1].tag if found[1] else ""
+
+    def _compare(self, found: Found) -> Change:
+        (key, spec, entry), stored = found
+        if spec is None:
+            assert entry is not None
+            reason = "live, but no longer in the manifest's sources"
+            return Change(Op.ORPHAN, key, entry.artifact, entry.size_bytes, reason)
+        change = partial(Change, key=key, artifact=spec.artifact, size_bytes=spec.size_bytes, spec=spec)
+        if entry is None:
+            if stored is None:
+                return change(Op.ADD, reason="new")
+            ours = self._own is not None and spec.key.startswith(self._own)
+            return self._arrived(change, spec, "an unfinished run left other bytes here" if ours else FOREIGN)
+        if why := _header_reason(spec.headers, entry.headers):
+            return change(Op.REPLACE, reason=why)
+        digest = content_digest(spec)
+        if digest != (entry.content_sha256, entry.content_size_bytes):
+            sizes = f"size {entry.content_size_bytes:,} → {digest.size_bytes:,} bytes"
+            same = digest.size_bytes == entry.content_size_bytes
+            return self._arrived(change, spec, "content differs, size does not" if same else sizes)
         if stored is None:
-            return change(Op.ADD, reason="new")
-        ours = own is not None and spec.key.startswith(own)
-        return _arrived(change, target, spec, "an unfinished run left other bytes here" if ours else FOREIGN)
-    if why := _header_reason(spec.headers, entry.headers):
-        return change(Op.REPLACE, reason=why)
-    digest = content_digest(spec)
-    if digest != (entry.content_sha256, entry.content_size_bytes):
-        sizes = f"size {entry.content_size_bytes:,} → {digest.size_bytes:,} bytes"
-        same = digest.size_bytes == entry.content_size_bytes
-        return _arrived(change, target, spec, "content differs, size does not" if same else sizes)
-    if stored is None:
-        return change(Op.ADD, reason="recorded, but gone from the target", entry=entry, recorded=True)
-    if (stored.size_bytes, stored.content_encoding) != (entry.size_bytes, entry.headers.content_encoding):
-        return change(Op.REPLACE, reason="recorded, but changed at the target", entry=entry, recorded=True)
-    return change(Op.KEEP, size_bytes=entry.size_bytes, reason="same content and headers", entry=entry, recorded=True)
+            return change(Op.ADD, reason="recorded, but gone from the target", entry=entry, recorded=True)
+        known = spec.known.tag if spec.known else ""
+        # A tag that is not the one that was told when it arrived: it was written again, perhaps with the same bytes.
+        doubtful = stored.tag != known and known != "" and not self._target.holds(entry, lambda: Payload(spec))
+        if doubtful or not _as_recorded(stored, entry):
+            return change(Op.REPLACE, reason="recorded, but changed at the target", entry=entry, recorded=True)
+        return change(Op.KEEP, size_bytes=entry.size_bytes, reason=SAME, entry=entry, recorded=True)
+
+    def _arrived(self, change: partial[Change], spec: ObjectSpec, otherwise: str) -> Change:
+        """Decide about an object that is not what the record says: an earlier run may have sent it, and been killed."""
+        entry = measure(spec)
+        if self._target.holds(entry, lambda: Payload(spec)):
+            return change(Op.KEEP, size_bytes=entry.size_bytes, reason="arrived in an earlier run", entry=entry)
+        return change(Op.REPLACE, reason=otherwise)
 
 
-def _arrived(change: partial[Change], target: Target, spec: ObjectSpec, otherwise: str) -> Change:
-    """Decide about an object that is not what the record says: an earlier run may have sent it, and been killed."""
-    entry = measure(spec)
-    if target.holds(entry):
-        return change(Op.KEEP, size_bytes=entry.size_bytes, reason="arrived in an earlier run", entry=entry)
-    return change(Op.REPLACE, reason=otherwise)
+def _as_recorded(stored: Stored, entry: Entry) -> bool:
+    """Whether what a listing tells of an object is what the record says of it."""
+    encoding = stored.content_encoding
+    return stored.size_bytes == entry.size_bytes and encoding in {UNTOLD, entry.headers.content_encoding}
 
 
+SAME = "same content and headers"
 FOREIGN = "there already, and not this release's"
 SHARED = "would change an object of release"
 INSIDE = "would add an object to the folder of release"

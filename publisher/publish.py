@@ -12,18 +12,20 @@ from functools import partial
 from typing import IO
 
 from publisher import inventory, record
-from publisher.errors import Conflict, Incomplete, Problem, Unreachable
+from publisher.errors import Conflict, Incomplete, Locked, Problem
 from publisher.headers import headers, rule
-from publisher.objects import Change, Entry, Op, Plan, Tally
-from publisher.parallel import ordered_map
-from publisher.payload import BLOCK, Payload
+from publisher.ledger import Ledger
+from publisher.objects import Change, Entry, ObjectSpec, Op, Plan, Tally
+from publisher.parallel import Room, ordered_map
+from publisher.payload import BLOCK, Payload, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import InventoryRef, Record, ReleaseRef
-from publisher.targets import Target
+from publisher.targets import Held, Target
 from publisher.words import count
 from publisher.work import trouble
 
 MAX_NAMED = 100  # failures that are named
+ROOM_BYTES = 64 << 20  # of sources in flight: a hundred connections must not hold a hundred large objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,15 @@ class Published:
 
 
 def publish(
-    plan: Plan, target: Target, wanted: Record, live: Record | None, *, created: str, progress: Progress = SILENCE
+    plan: Plan,
+    target: Target,
+    wanted: Record,
+    live: Record | None,
+    *,
+    created: str,
+    progress: Progress = SILENCE,
+    ledger: Ledger | None = None,
+    held: Held | None = None,
 ) -> Published:
     """Make the target match the plan; a reader sees the whole release or, of a first publication, none of it.
 
@@ -50,42 +60,66 @@ def publish(
         live: the record that is there, if any.
         created: the time to be recorded, ISO 8601.
         progress: who is told.
+        ledger: remembers what was sent.
+        held: the right to publish, asked for before every put.
 
     Raises:
+        Locked: another publisher took over while this one slept; nothing was committed.
         Incomplete: some objects could not be stored; nothing was committed.
         LocalTrouble, Unreachable: nothing more could be done; nothing was committed.
 
     """
     todo = plan.tally(Op.ADD, Op.REPLACE)
+    if live is not None and not plan.news and not todo.objects:
+        return _unchanged(target, wanted, live, created, held or _Free())
     if live is None:
         _begin(target, wanted, created)
     with tempfile.TemporaryFile() as file:
-        run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes))
+        run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())
         try:
             rows = inventory.write(run.entries(plan.changes), file)
         except OSError as error:  # of the inventory's own file: targets and sources tell theirs in words
             raise trouble(error, tempfile.gettempdir()) from error
         run.check()
         done = Published(wanted, run.sent.objects, run.sent.size_bytes, rows - run.sent.objects)
-        complete = replace(run.complete(wanted), created=created)
         if live is not None and not plan.news:
-            # Every object is what the live record says, so its inventory still holds; a final record never changes.
-            complete = replace(complete, inventory=live.inventory)
-            if live.status == "final" or live.same_as(complete):
-                _point(target, live)  # a run that was killed between the record and its pointer is finished here
-                return replace(done, record=live, outdated=live.differs_from(complete))
-        else:
-            complete = replace(complete, inventory=_put_inventory(target, file, wanted.release, rows))
+            # What was lost is there again, so its inventory still holds; a final record never changes.
+            return replace(
+                _unchanged(target, wanted, live, created, held or _Free()),
+                uploaded=done.uploaded,
+                uploaded_bytes=done.uploaded_bytes,
+                skipped=done.skipped,
+            )
+        ref = _put_inventory(target, file, wanted.release, rows)
+        complete = replace(run.complete(wanted), created=created, inventory=ref)
     target.settle()
-    _commit(target, complete, create=complete.status == "final" and live is None)
+    _commit(target, complete, live, held or _Free())
     return replace(done, record=complete, committed=True)
+
+
+def _unchanged(target: Target, wanted: Record, live: Record, created: str, held: Held) -> Published:
+    """Commit what is said of a release whose objects are those of the live record, where it is a draft's to change."""
+    complete = replace(wanted.counted_as(live), created=created, inventory=live.inventory)
+    done = Published(live, skipped=live.objects)
+    if live.status == "final" or live.same_as(complete):
+        _point(target, live)  # a run that was killed between the record and its pointer is finished here
+        return replace(done, outdated=live.differs_from(complete))
+    _commit(target, complete, live, held)
+    return replace(done, record=complete, committed=True)
+
+
+class _Free:
+    """Held without a lock: by tests, and by those who use the step as a library."""
+
+    def check(self) -> None:
+        """Nobody else is there."""
 
 
 class _Run:
     """One pass over the plan: sends what must be sent, counts it, and remembers what could not be."""
 
-    def __init__(self, target: Target, meter: Meter) -> None:
-        self._target, self._meter = target, meter
+    def __init__(self, target: Target, meter: Meter, ledger: Ledger | None, held: Held) -> None:
+        self._target, self._meter, self._ledger, self._held = target, meter, ledger, held
         self.sent = Tally()
         self._tallies: dict[str, Tally] = {}
         self._failed: list[Problem] = []
@@ -93,15 +127,24 @@ class _Run:
     def entries(self, changes: Iterable[Change]) -> Iterator[Entry]:
         """Yield the inventory's rows in order, sending objects as they come."""
         wanted = (change for change in changes if change.op is not Op.ORPHAN)
-        for change, result in ordered_map(partial(_send, self._target), wanted):
-            if isinstance(result, Problem):
-                self._failed.append(result)
-                continue
-            if change.writes:
-                self.sent.add(result.size_bytes)
-                self._meter.advance(1, change.size_bytes)
-            self._tallies.setdefault(result.artifact, Tally()).add(result.size_bytes, result.content_size_bytes)
-            yield result
+        sender = _Sender(self._target, self._held)
+        try:
+            for change, result, tag in ordered_map(
+                sender.send, wanted, at_once=sender.at_once, pace=self._target.pace
+            ):
+                if isinstance(result, Problem):
+                    self._failed.append(result)
+                    continue
+                if change.spec is not None:
+                    self.sent.add(result.size_bytes)
+                    self._meter.advance(1, change.size_bytes)
+                    if self._ledger:
+                        self._ledger.learn(change.spec, result, tag)
+                self._tallies.setdefault(result.artifact, Tally()).add(result.size_bytes, result.content_size_bytes)
+                yield result
+        finally:
+            if self._ledger:
+                self._ledger.commit()
 
     def check(self) -> None:
         """Raise Incomplete where an object failed."""
@@ -124,18 +167,44 @@ class _Run:
         )
 
 
-def _send(target: Target, change: Change) -> tuple[Change, Entry | Problem]:
-    """Store one object where it must be; return its row, or why it could not be stored."""
-    if not change.writes:
-        assert change.entry is not None
-        return change, change.entry
-    assert change.spec is not None
-    payload = Payload(change.spec)
-    try:
-        target.put(change.key, payload, change.spec.headers)
-    except Unreachable as error:
-        return change, Problem(change.key, error.problems[0].message, error.problems[0].hint)
-    return change, payload.entry()
+Sent = tuple[Change, Entry | Problem, str]  # the row or why there is none, and the target's tag
+
+
+class _Sender:
+    """Stores one object at a time where it must be."""
+
+    def __init__(self, target: Target, held: Held) -> None:
+        self._target, self._held = target, held
+        self._room = Room(ROOM_BYTES)
+
+    def at_once(self, change: Change) -> Sent | None:
+        """Return the row of what is there already."""
+        return None if change.writes or change.entry is None else (change, change.entry, "")
+
+    def send(self, change: Change) -> Sent:
+        """Store an object; return its row, or why it alone could not be stored."""
+        spec = change.spec
+        assert spec is not None
+        payload = Payload(spec)
+        with self._room.of(spec.size_bytes):
+            self._held.check()
+            try:
+                tag = self._put(change.key, spec, payload, create=change.op is Op.ADD and spec.headers.final)
+            except Incomplete as error:
+                return change, error.problems[0], ""
+        return change, payload.entry(), tag
+
+    def _put(self, key: str, spec: ObjectSpec, payload: Payload, *, create: bool) -> str:
+        about = spec.size_bytes
+        try:
+            return self._target.put(
+                key, payload, spec.headers, create=create, labels=payload.labels, about=about
+            )
+        except Conflict:
+            # It came there after the plan was made: by a run that was killed and whose last requests were on their way.
+            if self._target.holds(measure(spec), lambda: Payload(spec)):
+                return ""
+            raise
 
 
 def _begin(target: Target, wanted: Record, created: str) -> None:
@@ -152,32 +221,52 @@ def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> 
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a binary file has readinto
     key = f"{record.folder(version)}/inventory-{digest[:16]}.parquet"
-    file.seek(0)
     # Its name has its digest in it, so it never changes, whatever the release does; a killed run may have sent it.
     head = headers(rule("table/parquet"), encoded=False, final=True)
-    if not target.holds(Entry(key, "", size, digest, size, digest, head)):
-        target.put(key, iter(partial(file.read, BLOCK), b""), head)
+
+
+    def blocks() -> Iterator[bytes]:
+        file.seek(0)
+        return iter(partial(file.read, BLOCK), b"")
+
+    if not target.holds(Entry(key, "", size, digest, size, digest, head), blocks):
+        target.put(key, blocks(), head, labels=lambda: {"sha256": digest}, about=size)
     return InventoryRef(key, digest, size, rows)
 
 
-def _commit(target: Target, complete: Record, *, create: bool) -> None:
-    final = complete.status == "final"
+def _commit(target: Target, complete: Record, live: Record | None, held: Held) -> None:
+    """Write the record: create-only where there is none, else only over the very record that was planned with."""
     key = record.record_key(complete.release)
-    target.put(key, [record.dump(complete)], headers(rule("scene"), encoded=False, final=final), create=create)
+    data, head = record.dump(complete), headers(rule("scene"), encoded=False, final=complete.status == "final")
+
+    def over(there: bytes | None) -> bytes:
+        if (record.parse(there, key) if there else None) != live:
+            message = "another publisher wrote this release in the meantime"
+            raise Locked(Problem(f"{target.url}/{key}", message, "run the same command again"))
+        return data
+
+    held.check()
+    if live is None:
+        target.put(key, [data], head, create=True)
+    else:
+        target.swap(key, over, head)
     target.settle()
     _point(target, complete)
 
 
 def _point(target: Target, complete: Record) -> None:
     """Name the release in `releases.json`; `latest` is the newest final one, or a draft where there is no other."""
-    releases = record.parse_releases(target.read(record.RELEASES_KEY))
     title = str(complete.dataset.get("title", ""))
     ref = ReleaseRef(complete.release, complete.status, complete.date, title, record.record_key(complete.release))
-    if releases.get(ref.version) == ref:
-        return
-    releases[ref.version] = ref
-    newest = sorted(releases.values(), key=lambda other: (other.date, other.version), reverse=True)
-    latest = next((other for other in newest if other.status == "final"), newest[0])
-    data = record.dump_releases({other.version: other for other in newest}, latest.version)
-    target.put(record.RELEASES_KEY, [data], headers(rule("scene"), encoded=False, final=False))
+
+    def named(there: bytes | None) -> bytes | None:
+        releases = record.parse_releases(there)
+        if releases.get(ref.version) == ref:
+            return None
+        releases[ref.version] = ref
+        newest = sorted(releases.values(), key=lambda other: (other.date, other.version), reverse=True)
+        latest = next((other for other in newest if other.status == "final"), newest[0])
+        return record.dump_releases({other.version: other for other in newest}, latest.version)
+
+    target.swap(record.RELEASES_KEY, named, headers(rule("scene"), encoded=False, final=False))
     target.settle()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -114,6 +114,16 @@ class Record:
     def same_as(self, other: Record) -> bool:
         """Whether two records say the same, apart from when and by which publisher they were written."""
         return not self.differs_from(other)
+
+    def counted_as(self, live: Record) -> Record:
+        """Return it with the counts of a live record, whose objects it has."""
+        sizes = {old.name: old for old in live.artifacts}
+        counts = ("objects", "size_bytes", "content_size_bytes")
+        artifacts = (
+            replace(each, **{name: getattr(sizes[each.name], name) for name in counts}) if each.name in sizes else each
+            for each in self.artifacts
+        )
+        return replace(self, artifacts=tuple(artifacts), **{name: getattr(live, name) for name in counts})
 
     def differs_from(self, other: Record) -> tuple[str, ...]:
         """Return the names of what two records do not say alike, apart from when and by which publisher."""

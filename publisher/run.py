@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from publisher import __version__, inventory, record, work
-from publisher.errors import Damaged, InvalidInput, Locked, Problem
+from publisher.errors import Damaged, InvalidInput, Locked, Problem, Unreachable
+from publisher.ledger import Ledger
 from publisher.manifest import Manifest
-from publisher.objects import Entry, Plan, Report
-from publisher.record import Access, Described, InventoryRef, Record
+from publisher.objects import Ability, AccessChange, Entry, Plan, Report
+from publisher.record import Access, InventoryRef, Record
 from publisher.serve import running
 from publisher.stage import Staged
 from publisher.targets import LocalTarget, Target, open_target
@@ -36,12 +37,15 @@ class Run:
     manifest: Manifest
     target: Target
     access: Access = Access()  # noqa: RUF009 - frozen
+    ledger: Ledger | None = None
     staged: Staged | None = None
     plan: Plan | None = None
     published: Published | None = None
     report: Report | None = None
     built: Built | None = None
     words: tuple[str, ...] = ()  # what the manifest says in other words than the live record
+    doors: tuple[AccessChange, ...] = ()  # what must change for it to be read as wanted
+    abilities: tuple[Ability, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -75,12 +79,14 @@ def start(loaded: Manifest, to: str | None) -> Run:
     name = to if to is not None else next(iter(targets))
     if name in targets:
         settings = targets[name]
+        ledger = Ledger(work_folder(loaded), settings.url)
         access = Access(settings.access, settings.cors.origins)
-        return Run(loaded, open_target(settings.url, settings.public_url, loaded.folder), access)
+        return Run(loaded, open_target(settings.url, settings.public_url, loaded.folder, ledger), access, ledger)
     if near := did_you_mean(name, targets):
         message = f"{name!r} is no target of {loaded.path}{near}"
         raise InvalidInput(Problem("--target", message, f"for a folder, write ./{name}"))
-    return Run(loaded, open_target(name, None, Path.cwd()))
+    ledger = Ledger(work_folder(loaded), name)
+    return Run(loaded, open_target(name, None, Path.cwd(), ledger), ledger=ledger)
 
 
 def work_folder(loaded: Manifest) -> Path:
@@ -105,25 +111,28 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
     )
 
 
+def parts(staged: Staged) -> tuple[str, ...]:
+    """Return what of a target a release consists of: its folder, the list of releases, and what lies elsewhere."""
+    own = f"{staged.manifest.release.version}/"
+    elsewhere = (
+        tree.key if not tree.path.is_dir() else f"{tree.key}/" for tree in staged.trees if not tree.key.startswith(own)
+    )
+    return own, record.RELEASES_KEY, *dict.fromkeys(elsewhere)
+
+
+def open_doors(run: Run, of: tuple[str, ...]) -> tuple[AccessChange, ...]:
+    """Set access as far as this role may; return what is left to be done by somebody else."""
+    with suppress(Unreachable):
+        run.target.set_access(run.access, of)
+    return run.target.access_changes(run.access, of)
+
+
 def new_words(run: Run, staged: Staged, live: Record | None) -> tuple[str, ...]:
     """Return what publishing would change in a draft's record besides its objects: titles, descriptions, access."""
     if live is None or live.status == "final":
         return ()
-    sizes = {old.name: (old.objects, old.size_bytes, old.content_size_bytes) for old in live.artifacts}
     new = wanted(staged, run.target.public_url, run.access)
-    told = replace(
-        new,
-        artifacts=tuple(_sized(artifact, *sizes.get(artifact.name, (0, 0, 0))) for artifact in new.artifacts),
-        objects=live.objects,
-        size_bytes=live.size_bytes,
-        content_size_bytes=live.content_size_bytes,
-        inventory=live.inventory,
-    )
-    return live.differs_from(told)
-
-
-def _sized(artifact: Described, objects: int, size_bytes: int, content_size_bytes: int) -> Described:
-    return replace(artifact, objects=objects, size_bytes=size_bytes, content_size_bytes=content_size_bytes)
+    return live.differs_from(replace(new.counted_as(live), inventory=live.inventory))
 
 
 def live_record(run: Run) -> Record | None:

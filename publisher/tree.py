@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, NamedTuple, Protocol, TypeVar
 
 from publisher import safety
 from publisher.errors import Problem
 from publisher.headers import GZIP_MAGIC, Contradiction, Gzip, Rule, headers, keeps_gz, rule, rule_for_name, stored_form
-from publisher.objects import ObjectSpec
+from publisher.objects import Known, ObjectSpec
 
 Role = Callable[[str], str]
 
@@ -66,11 +66,22 @@ class File(NamedTuple):
     path: str
     size_bytes: int
     mtime_ns: int
+    inode: int
     gz_name: bool
 
 
-def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
-    """Yield the objects of a tree sorted by key, and what speaks against publishing them."""
+class Memory(Protocol):
+    """Remembers the sources of one tree, and is asked in the order of keys."""
+
+    def find(self, key: str, path: str, size_bytes: int, mtime_ns: int, inode: int) -> Known | None:
+        """Return what is known of a file that is as it was."""
+
+
+def specs(tree: Tree, *, final: bool, memory: Memory | None = None) -> Iterator[ObjectSpec | Problem]:
+    """Yield the objects of a tree sorted by key, and what speaks against publishing them.
+
+    What a memory knows was looked at before, and is not opened again.
+    """
     for file in walk(tree):
         if isinstance(file, Problem):
             yield file
@@ -80,9 +91,11 @@ def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
         role = tree.role(file.relative or name)
         # cloud-volume stores `X` as `X.gz` whatever it is: also what no `info` speaks of, such as a scale left behind.
         row = rule(role or "chunk/raw") if role or file.gz_name else rule_for_name(name)
-        yield from _problems(tree, file, key, row)
+        known = memory.find(key, file.path, file.size_bytes, file.mtime_ns, file.inode) if memory else None
+        if known is None:
+            yield from _problems(tree, file, key, row)
         try:
-            gzip_bytes = row.gzip is not Gzip.INSIDE and is_gzip(file.path)
+            gzip_bytes = known.gzip_bytes if known else row.gzip is not Gzip.INSIDE and is_gzip(file.path)
             form, encoded = stored_form(row, gz_name=file.gz_name, gzip_bytes=gzip_bytes)
         except Contradiction as error:
             yield Problem(
@@ -92,7 +105,9 @@ def specs(tree: Tree, *, final: bool) -> Iterator[ObjectSpec | Problem]:
             yield Problem(file.path, f"cannot be read: {error.strerror}", "make it readable for this user")
         else:
             head = headers(row, encoded=encoded, final=final)
-            yield ObjectSpec(key, tree.artifact, file.path, file.size_bytes, file.mtime_ns, form, head)
+            known = known if known and known.form is form else None
+            about = file.path, file.size_bytes, file.mtime_ns
+            yield ObjectSpec(key, tree.artifact, *about, form, head, file.inode, gzip_bytes, known)
 
 
 def walk(tree: Tree) -> Iterator[File | Problem]:
@@ -162,7 +177,7 @@ def _file(path: str, relative: str, *, gz_name: bool) -> Iterator[File | Problem
     if not stat.S_ISREG(info.st_mode):
         yield Problem(path, "is neither a file nor a folder", "remove it from the source")
         return
-    yield File(relative, path, info.st_size, info.st_mtime_ns, gz_name)
+    yield File(relative, path, info.st_size, info.st_mtime_ns, info.st_ino, gz_name)
 
 
 def _refusal(tree: Tree, root: Path, path: str, relative: str, *, folder: bool, link: bool) -> Problem | None:

@@ -24,7 +24,7 @@ from publisher.audit.place import MOST_JSON_BYTES, Place, find
 from publisher.audit.probes import foreign, probe, probe_foreign, probe_missing, welcome
 from publisher.audit.sample import Depth, Part, choose, sum_up, survey
 from publisher.objects import Entry, Finding, Report, Tally
-from publisher.parallel import ordered_map
+from publisher.parallel import Steady, ordered_map
 from publisher.progress import SILENCE, Progress
 from publisher.record import RELEASES_KEY, InventoryRef, Record, record_key
 from publisher.stranger import Broken, Chunks, Stranger, address, first
@@ -255,7 +255,7 @@ def _objects(visit: _Visit, parts: dict[str, Part], total: Tally, findings: Find
 
     read = Tally()
     meter = visit.progress.step("verify", total.objects, total.size_bytes)
-    for seen in ordered_map(see, inventory.read(visit.inventory), threads=CONNECTIONS):
+    for seen in ordered_map(see, inventory.read(visit.inventory), pace=Steady(CONNECTIONS)):
         findings.add(_fitting(visit, found) for found in seen.findings)
         if seen.read_bytes is not None:
             read.add(seen.read_bytes)

@@ -162,12 +162,18 @@ class Watched:
         """Keys that were stored, in the order in which they were done."""
         return [key for moment, key in self.events if moment == "after"]
 
-    def put(self, key: str, body: Iterable[bytes], headers: Headers, *, create: bool = False) -> None:
+    def put(self, key: str, body: Iterable[bytes], headers: Headers, **more: Any) -> str:
         with self.lock_:
             number = next(self.numbers)
         self._tell(number, key, "before")
-        self.inner.put(key, self._through(number, key, body), headers, create=create)
+        tag = self.inner.put(key, self._through(number, key, body), headers, **more)
         self._tell(number, key, "after")
+        return tag
+
+    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+        new = change(self.inner.read(key))
+        if new is not None:
+            self.put(key, [new], headers)
 
     def _through(self, number: int, key: str, body: Iterable[bytes]) -> Iterator[bytes]:
         for block in body:
@@ -185,6 +191,6 @@ def complete(rig: Rig) -> bool:
     """Whether a reader sees the whole release; fail where there is a part of one."""
     if rig.live is None:
         return False
-    broken = [entry.key for entry in rig.entries if not rig.target.holds(entry)]
+    broken = [entry.key for entry in rig.entries if not rig.target.holds(entry, tuple)]
     assert broken == []
     return True

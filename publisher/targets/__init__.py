@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from publisher.errors import InvalidInput, Problem
-from publisher.targets.base import Target
+from publisher.targets.base import Held, Target
 from publisher.targets.local import DEFAULT_PUBLIC_URL, LocalTarget
 from publisher.targets.nowhere import Nowhere
+from publisher.targets.wire import Notes
 
-__all__ = ["DEFAULT_PUBLIC_URL", "LocalTarget", "Nowhere", "Target", "open_target"]
+__all__ = ["DEFAULT_PUBLIC_URL", "Held", "LocalTarget", "Nowhere", "Target", "open_target"]
 
 
-def open_target(url: str, public_url: str | None, folder: Path) -> Target:
-    """Open a target by its URL, or by a path that is relative to `folder`.
+def open_target(url: str, public_url: str | None, folder: Path, notes: Notes) -> Target:
+    """Open a target by its URL, or by a path that is relative to `folder`; nothing is asked of it yet.
 
     Raises:
-        InvalidInput: nothing here speaks its scheme.
+        InvalidInput: nothing here speaks its scheme, or what speaks it is not installed.
 
     """
     scheme, separator, rest = url.partition("://")
@@ -24,5 +26,16 @@ def open_target(url: str, public_url: str | None, folder: Path) -> Target:
         return LocalTarget((folder / url).resolve(), public_url)
     if scheme == "file":
         return LocalTarget(Path(rest), public_url)
-    hint = "publish to a folder and copy it with its headers, or wait for the release that speaks it"
-    raise InvalidInput(Problem(url, f"targets of the scheme {scheme}:// are not served by this version", hint))
+    if scheme not in _BUCKETS:
+        raise InvalidInput(Problem(url, f"nothing here speaks {scheme}://", "give a folder, s3://… or gs://…"))
+    bucket, _, prefix = rest.partition("/")
+    try:
+        module = import_module(_BUCKETS[scheme])
+        return module.target(bucket, prefix.strip("/"), public_url, notes)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'publisher[{_EXTRAS[scheme]}]'"
+        raise InvalidInput(Problem(url, f"{error.name} is not installed, which speaks {scheme}://", hint)) from None
+
+
+_BUCKETS = {"s3": "publisher.targets.s3", "gs": "publisher.targets.gcs"}
+_EXTRAS = {"s3": "s3", "gs": "gcs"}

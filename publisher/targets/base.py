@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-from publisher.objects import Entry, Headers, Stored
+from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.parallel import Pace
+from publisher.record import Access
+
+Body = Iterable[bytes]
+Labels = Callable[[], Mapping[str, str]]
+Signed = tuple[str, Mapping[str, str]]
+
+
+class Held(Protocol):
+    """The right to publish a release, as long as it lasts."""
+
+    def check(self) -> None:
+        """Raise Locked where the right was lost; cheap enough to be asked before every put."""
 
 
 class Target(Protocol):
     """A bucket prefix or a folder. It has no delete: nothing that is live is ever taken away."""
 
     url: str
-    """What people call it: s3://bucket/prefix, or the folder."""
+    """What people call it: s3://bucket/prefix, gs://bucket/prefix, or the folder."""
     public_url: str
     """Address under which strangers read it, without a slash at its end."""
+    pace: Pace
+    """How many puts it takes at once; it learns while it works."""
 
     def read(self, key: str) -> bytes | None:
         """Return the stored bytes of a small object, or None where there is none."""
@@ -26,20 +41,54 @@ class Target(Protocol):
     def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
         """For each of the keys, which come sorted, tell what is stored there; as lazily as the keys come."""
 
-    def holds(self, entry: Entry) -> bool:
-        """Whether the stored bytes under the entry's key are, to the byte, those that it describes."""
+    def below(self, prefix: str) -> Iterator[Stored]:
+        """List what is stored below a prefix, which ends in a slash, sorted by key; memory does not grow with it."""
 
-    def put(self, key: str, body: Iterable[bytes], headers: Headers, *, create: bool = False) -> None:
+    def holds(self, entry: Entry, body: Callable[[], Body]) -> bool:
+        """Whether the stored bytes and headers are those of the entry; `body` gives the expected bytes anew."""
+
+    def put(  # noqa: PLR0913 - what an object is
+        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+    ) -> str:
         """Store an object whole or not at all; readers see the old bytes or the new ones. Where `body` raises, neither.
 
+        The store has checked the bytes against a checksum that was taken before they were sent. `labels` are asked
+        for once the body has been read, and kept with the object where that costs nothing; `about` is how many bytes
+        are to be expected. Return the tag that `lookup` will tell of what was stored, or "" where it tells none.
+
         Raises:
-            Conflict: `create` is set and there is an object already.
-            LocalTrouble, Unreachable: it could not be stored.
+            Conflict: `create` is set and there is another object already.
+            Incomplete: this object could not be stored, though others could.
+            LocalTrouble, Unreachable: nothing more can be stored.
 
         """
 
-    def lock(self, version: str) -> AbstractContextManager[None]:
+    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+        """Replace a small object by what `change` makes of it (None: leave it), and lose nobody else's change.
+
+        Where somebody else was quicker, `change` is asked again, of what is there then.
+        """
+
+    def lock(self, version: str) -> AbstractContextManager[Held]:
         """Hold the right to publish this release; raise Locked, naming the holder, where somebody else does."""
 
     def settle(self) -> None:
         """Return once everything that was put before survives a loss of power."""
+
+    def tidy(self, version: str) -> int:
+        """Take away what unfinished uploads of a release left behind that is no object; return how many there were."""
+
+    def abilities(self, version: str) -> tuple[Ability, ...]:
+        """Return what the store can do beyond storing, such as refusing to overwrite; asked of it, not assumed."""
+
+    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+        """Return what must change for these parts to be read as wanted; empty where they are read so already.
+
+        A part is a key, or the prefix of keys, which ends in a slash. Nothing outside of them becomes public.
+        """
+
+    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+        """Make these changes; raise Unreachable where this role may not."""
+
+    def sign(self, method: str, url: str) -> Signed:
+        """Return an address and headers with which a request is answered though strangers may be refused."""

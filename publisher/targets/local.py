@@ -12,15 +12,19 @@ import itertools
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 from publisher.errors import Conflict, LocalTrouble, Problem
 from publisher.headers import keeps_gz
-from publisher.objects import Entry, Headers, Stored
+from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.parallel import Pace, Steady, workers
+from publisher.record import Access
+from publisher.targets.base import Body, Held, Labels, Signed
+from publisher.tree import in_order
 from publisher.work import only_one, trouble
 
 SCRATCH = ".publisher-tmp"  # on the target's own file system, so that a rename is atomic; never served
@@ -33,6 +37,13 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 _PARTS = itertools.count()  # of this process, whatever number of targets it has
 
 
+class Sure:
+    """A lock that the system itself takes away from the dead, and from nobody else."""
+
+    def check(self) -> None:
+        """It is held."""
+
+
 class LocalTarget:
     """A local folder."""
 
@@ -41,6 +52,7 @@ class LocalTarget:
         self.root = root
         self.url = str(root)
         self.public_url = (public_url or DEFAULT_PUBLIC_URL).rstrip("/")
+        self.pace: Pace = Steady(workers())
         self._folder = lru_cache(maxsize=4096)(self._make_folder)
         self._lock = threading.Lock()
 
@@ -78,18 +90,32 @@ class LocalTarget:
                 return Stored(key, info.st_size, encoding)
         return None
 
-    def holds(self, entry: Entry) -> bool:
+    def below(self, prefix: str) -> Iterator[Stored]:
+        """List the files below a prefix: `X.gz` that stands for `X` as `X`."""
+        with suppress(FileNotFoundError), os.scandir(f"{self.root}/{prefix}") as entries:
+            for name, path in in_order(_names(entries)):
+                if name.endswith("/"):
+                    yield from self.below(prefix + name)
+                else:
+                    encoding = "gzip" if path.endswith(".gz") and not name.endswith(".gz") else None
+                    yield Stored(prefix + name, os.stat(path).st_size, encoding)  # noqa: PTH116 - as below
+
+    def holds(self, entry: Entry, body: Callable[[], Body]) -> bool:
         """Whether the stored bytes are the entry's, and no other file stands for it."""
+        del body
         stored = self._stored(entry.key)
-        if stored is None or stored[1:] != (entry.size_bytes, entry.headers.content_encoding):
+        if stored is None or stored[1:3] != (entry.size_bytes, entry.headers.content_encoding):
             return False
         if stored.content_encoding and os.path.lexists(f"{self.root}/{entry.key}"):
             return False  # a run was killed between the new form and taking away the old one
         with open(self._path(entry.key, entry.headers), "rb") as file:  # noqa: PTH123 - as above
             return hashlib.file_digest(file, "sha256").hexdigest() == entry.stored_sha256
 
-    def put(self, key: str, body: Iterable[bytes], headers: Headers, *, create: bool = False) -> None:
+    def put(  # noqa: PLR0913 - what an object is
+        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+    ) -> str:
         """Store an object atomically: written beside, then renamed."""
+        del labels, about
         path = self._path(key, headers)
         part = ""
         self._refuse_twin(key, headers)
@@ -108,23 +134,55 @@ class LocalTarget:
             raise trouble(error, path) from error
         finally:
             _remove(part)
+        return ""
 
-    def lock(self, version: str) -> AbstractContextManager[None]:
+    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+        """Replace a small object: who swaps holds the folder's lock, so nobody is quicker."""
+        old = self.read(key)
+        new = change(old)
+        if new is not None and new != old:
+            self.put(key, [new], headers)
+
+    def lock(self, version: str) -> AbstractContextManager[Held]:
         """Hold the folder's lock: it has one `releases.json`, so whatever the version, one publisher at a time."""
         del version
         return self._held()
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> Iterator[Held]:
         scratch = self.root / SCRATCH
         with only_one(scratch):
             for part in scratch.glob("*-*"):  # what killed runs left half written
                 _remove(str(part))
-            yield
+            yield Sure()
 
     def settle(self) -> None:
         """Flush the file systems once: an fsync for each of a million chunks would take hours."""
         os.sync()
+
+    def tidy(self, version: str) -> int:
+        """Return 0: taking the lock has tidied already."""
+        del version
+        return 0
+
+    def abilities(self, version: str) -> tuple[Ability, ...]:
+        """Return nothing that anybody need know."""
+        del version
+        return ()
+
+    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+        """Return nothing: who serves the folder reads the access from the record."""
+        del access, parts
+        return ()
+
+    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+        """Do nothing: as above."""
+        del access, parts
+
+    def sign(self, method: str, url: str) -> Signed:
+        """Return the address as it is: a folder is read by its owner."""
+        del method
+        return url, {}
 
     def _path(self, key: str, headers: Headers) -> str:
         return f"{self.root}/{key}.gz" if headers.content_encoding == "gzip" else f"{self.root}/{key}"
@@ -175,3 +233,13 @@ def _remove(path: str) -> None:
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise
+
+
+def _names(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if entry.is_dir():
+            yield f"{entry.name}/", entry.path
+        elif entry.name.endswith(".gz") and not keeps_gz(entry.name):
+            yield entry.name[:-3], entry.path
+        else:
+            yield entry.name, entry.path

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO
 
-from publisher.objects import Entry, Headers, Stored
+from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.parallel import Pace, Steady, workers
+from publisher.record import Access
+from publisher.targets.base import Body, Held, Labels, Signed
 
 
 class Nowhere:
@@ -14,6 +17,10 @@ class Nowhere:
 
     url = "nowhere"
     public_url = "http://nowhere.invalid"
+
+    def __init__(self) -> None:
+        """Take as many at once as there are hands."""
+        self.pace: Pace = Steady(workers())
 
     def read(self, key: str) -> bytes | None:
         """Return None: nothing is here."""
@@ -29,21 +36,61 @@ class Nowhere:
         """Tell for each key that nothing is there."""
         return (None for _ in keys)
 
-    def holds(self, entry: Entry) -> bool:
+    def below(self, prefix: str) -> Iterator[Stored]:
+        """List nothing."""
+        del prefix
+        return iter(())
+
+    def holds(self, entry: Entry, body: Callable[[], Body]) -> bool:
         """Say no."""
-        del entry
+        del entry, body
         return False
 
-    def put(self, key: str, body: Iterable[bytes], headers: Headers, *, create: bool = False) -> None:
+    def put(  # noqa: PLR0913 - what an object is
+        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+    ) -> str:
         """Read the body to its end, and forget it."""
-        del key, headers, create
+        del key, headers, create, labels, about
         for _ in body:
             pass
+        return ""
 
-    def lock(self, version: str) -> AbstractContextManager[None]:
+    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+        """Ask for the change of nothing, and forget it."""
+        del key, headers
+        change(None)
+
+    def lock(self, version: str) -> AbstractContextManager[Held]:
         """Let everybody in."""
         del version
-        return nullcontext()
+        return nullcontext(self)
+
+    def check(self) -> None:
+        """Nobody else is here."""
 
     def settle(self) -> None:
         """Return: nothing can be lost."""
+
+    def tidy(self, version: str) -> int:
+        """Return 0: nothing is left behind."""
+        del version
+        return 0
+
+    def abilities(self, version: str) -> tuple[Ability, ...]:
+        """Return none."""
+        del version
+        return ()
+
+    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+        """Return none: nobody comes here."""
+        del access, parts
+        return ()
+
+    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+        """Do nothing: as above."""
+        del access, parts
+
+    def sign(self, method: str, url: str) -> Signed:
+        """Return the address as it is."""
+        del method
+        return url, {}

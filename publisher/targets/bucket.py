@@ -1,0 +1,370 @@
+"""A bucket prefix as a target, whatever its protocol: trying again, keeping promises, merging with its listing."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from time import monotonic
+from typing import IO, TypeVar, cast
+
+from publisher.errors import Conflict, Incomplete, Problem, Unreachable
+from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.record import Access, folder
+from publisher.targets.base import Body, Held, Labels, Signed
+from publisher.targets.lock import held
+from publisher.targets.pace import AdaptivePace
+from publisher.targets.wire import ABSENT, Head, Notes, Trouble, Why, Wire
+
+PART_BYTES = 16 << 20  # what is larger is sent in parts
+SWAPS = 50  # racers that each must lose to another before one gives up
+
+T = TypeVar("T")
+
+_HOPELESS = frozenset({Why.CONDITION, Why.REFUSED, Why.SKEW, Why.GONE, Why.WRONG})
+_ALL = frozenset({Why.GONE, Why.SKEW, Why.EXPIRED})  # what fails one object fails all of them
+_HINTS = {
+    Why.BUSY: "run the same command again later: what arrived is not sent again",
+    Why.LOST: "is the address right, and the network there? Run the same command again",
+    Why.CORRUPT: "something on the way changes bytes; try another network",
+    Why.EXPIRED: "log in again and run the same command: what arrived is not sent again",
+    Why.REFUSED: "docs/access.md says what a publishing role needs",
+    Why.SKEW: "set the clock and run again",
+    Why.GONE: "create the bucket first: publisher makes none",
+}
+_PRECONDITIONS = "preconditions"
+
+
+class Bucket:
+    """A prefix of a bucket. Keys are below the prefix; the wire knows whole keys."""
+
+    def __init__(self, wire: Wire, url: str, prefix: str, public_url: str, notes: Notes) -> None:
+        """Take the wire to the bucket, and the prefix without slashes at its ends ("" is the whole bucket)."""
+        self.url, self.public_url = url, public_url.rstrip("/")
+        self.pace = AdaptivePace()
+        self.wire = wire
+        self.prefix = f"{prefix}/" if prefix else ""
+        self._notes = notes
+
+    # Reading
+
+    def read(self, key: str) -> bytes | None:
+        """Return the stored bytes of a small object, or None."""
+        found = self._persist(key, lambda _: self.wire.get(self.prefix + key))
+        return None if found is None else found[0]
+
+    def open(self, key: str) -> IO[bytes] | None:
+        """Return the stored bytes as a temporary file, fetched a part at a time, or None."""
+        head = self.head(key)
+        if head is None:
+            return None
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        for start in range(0, head.size_bytes, PART_BYTES):
+            end = min(start + PART_BYTES, head.size_bytes)
+            data, tag = self._persist(key, lambda _: self.wire.get(self.prefix + key, start, end)) or (b"", "")  # noqa: B023
+            if tag != head.tag:
+                raise Unreachable(Problem(self._place(key), "changed while it was read", "run the same command again"))
+            file.write(data)
+        file.seek(0)
+        return cast("IO[bytes]", file)
+
+    def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
+        """Tell what is stored under each key, by one listing of each folder at the top that they lie in."""
+        listing = _Listing(self)
+        return (listing.find(key) for key in keys)
+
+    def below(self, prefix: str) -> Iterator[Stored]:
+        """List what is below a prefix; where the listing breaks off, it goes on after its last key."""
+        last = ""
+        while True:
+            pages = self.wire.list(self.prefix + prefix, last)
+            try:
+                while (found := self._next(pages, prefix)) is not None:
+                    last = found.key
+                    yield found._replace(key=last.removeprefix(self.prefix))
+            except _Again:
+                continue
+            return
+
+    def _next(self, pages: Iterator[Stored], prefix: str) -> Stored | None:
+        try:
+            return next(pages, None)
+        except Trouble:
+            # A generator that raised is at its end: what it would have told is asked for anew.
+            self._persist(prefix, lambda _: self.wire.head(f"{self.prefix}{prefix}.publisher"))
+            raise _Again from None
+
+    def head(self, key: str, *, checksum: bool = False) -> Head | None:
+        """Return what the store tells of an object."""
+        return self._persist(key, lambda _: self.wire.head(self.prefix + key, checksum=checksum))
+
+    def holds(self, entry: Entry, body: Callable[[], Body]) -> bool:
+        """Whether the object is the entry's, by what is told of it; its bytes are fetched only where nothing is told."""
+        head = self.head(entry.key)
+        if head is None or (head.size_bytes, head.headers) != (entry.size_bytes, entry.headers):
+            return False
+        if told := head.labels.get("stored-sha256", head.labels.get("sha256")):
+            return told == entry.stored_sha256
+        head = self.head(entry.key, checksum=True)
+        if head is not None and head.crc32c:
+            return head.crc32c == Crc32c(*body()).text
+        file = self.open(entry.key)
+        if file is None:
+            return False
+        with file:
+            return all(file.read(len(block)) == block for block in body()) and not file.read(1)
+
+    # Writing
+
+    def put(
+        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+    ) -> str:
+        """Store an object: in one request, or in parts where it is large."""
+        condition = ABSENT if create else None
+        blocks = iter(body)
+        data, more = _gather(blocks)
+        if more:
+            return self._put_large(key, itertools.chain([data], blocks), headers, condition, about)
+        return self._put_small(key, data, headers, labels(), condition)
+
+    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+        """Replace a small object, where it is still what was read."""
+        for _ in range(SWAPS):
+            found = self._persist(key, lambda _: self.wire.get(self.prefix + key))
+            new = change(None if found is None else found[0])
+            if new is None or (found and new == found[0]):
+                return
+            try:
+                self._put_small(key, new, headers, {}, found[1] if found else ABSENT)
+            except Conflict:
+                continue
+            return
+        message = "is changed by others again and again"
+        raise Unreachable(Problem(self._place(key), message, "who else writes here? Run the same command again"))
+
+    def _put_small(
+        self, key: str, data: bytes, headers: Headers, labels: Mapping[str, str], condition: str | None
+    ) -> str:
+        def once(tries: int) -> str:
+            try:
+                return self.wire.put(self.prefix + key, data, headers, labels, condition, careful=tries > 0)
+            except Trouble as trouble:
+                if trouble.why is not Why.CONDITION:
+                    raise
+            # The answer to an earlier try was lost, and it had been done: what is there is what was sent.
+            found = self.wire.get(self.prefix + key) if tries else None
+            if found is not None and found[0] == data:
+                return found[1]
+            raise _there(key)
+
+        return self._persist(key, once)
+
+    def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:  # noqa: PLR0913
+        """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
+        name = self.prefix + key
+        large = self._persist(key, lambda _: self.wire.large(name, headers, {}, self._notes, size_bytes=about))
+        total, size = Crc32c(), 0
+        with ThreadPoolExecutor(large.abreast) as pool:
+            flying: deque[Future[None]] = deque()
+            for number, (data, last) in enumerate(_regrouped(blocks, large.part_bytes)):
+                total.add(data)
+                size += len(data)
+                crc32c = Crc32c(data).text
+                if large.arrived(number, len(data), crc32c):
+                    continue
+                if len(flying) == large.abreast:
+                    flying.popleft().result()
+                send = partial(large.send, number, data, crc32c, last=last)
+                flying.append(pool.submit(self._persist, key, lambda _, send=send: send()))
+            for future in flying:
+                future.result()
+
+        def finish(tries: int) -> str:
+            try:
+                return large.finish(size, total.text, condition)
+            except Trouble as trouble:
+                if trouble.why not in {Why.CONDITION, Why.GONE}:
+                    raise
+            head = self.wire.head(name, checksum=True) if tries else None
+            if head is not None and (head.size_bytes, head.crc32c) == (size, total.text):
+                return head.tag
+            raise _there(key)
+
+        return self._persist(key, finish)
+
+    # Being one of several publishers
+
+    def lock(self, version: str) -> AbstractContextManager[Held]:
+        """Hold the release's lock object."""
+        return held(self, version)
+
+    def settle(self) -> None:
+        """Return: a bucket that has answered has stored."""
+
+    def tidy(self, version: str) -> int:
+        """Abort the unfinished uploads below the release's folder."""
+        count = 0
+        for count, abort in enumerate(self.wire.leftovers(f"{self.prefix}{version}/"), 1):
+            self._persist(version, lambda _: abort())  # noqa: B023
+        return count
+
+    def abilities(self, version: str) -> tuple[Ability, ...]:
+        """Probe with a canary whether the store refuses to overwrite; what was once seen is remembered."""
+        seen = self._notes.get(_PRECONDITIONS)
+        works: bool | None
+        if seen is not None:
+            works = seen == "yes"
+        else:
+            works = self._probe(f"{folder(version)}/canary")
+            if works is not None:
+                self._notes.set(_PRECONDITIONS, "yes" if works else "no")
+        message = {
+            True: "the store refuses to overwrite what is there, so two publishers cannot both win",
+            False: "the store ignores If-None-Match: nothing but your care keeps two publishers apart, or a final"
+            " release from being overwritten by other programs",
+            None: "not known whether the store refuses to overwrite: this role may not write its canary",
+        }[works]
+        return (Ability(_PRECONDITIONS, works, message),)
+
+    def _probe(self, key: str) -> bool | None:
+        canary = Headers("text/plain; charset=utf-8", None, "no-cache")
+
+        def refused(_: int) -> bool | None:
+            try:
+                self.wire.put(self.prefix + key, b"canary\n", canary, {}, ABSENT)
+            except Trouble as trouble:
+                if trouble.why in {Why.CONDITION, Why.REFUSED}:
+                    return True if trouble.why is Why.CONDITION else None
+                raise
+            return False
+
+        first = self._persist(key, refused)
+        return self._persist(key, refused) if first is False else first
+
+    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+        """Tell of nothing: only a kind of bucket knows how it is opened."""
+        del access, parts
+        return ()
+
+    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+        """Leave the bucket as it is."""
+        del access, parts
+
+    def sign(self, method: str, url: str) -> Signed:
+        """Return the address with credentials."""
+        return self.wire.sign(method, url)
+
+    # Trying again
+
+    def _persist(self, key: str, attempt: Callable[[int], T]) -> T:
+        """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words."""
+        tries = counted = 0
+        seen = self.pace.successes
+        while True:
+            self.pace.enter()
+            start = monotonic()
+            try:
+                result = attempt(tries)
+            except Trouble as trouble:
+                tries += 1
+                if self.pace.successes > seen:  # only failures among successes count against an object
+                    counted, seen = counted + 1, self.pace.successes
+                if trouble.why is Why.BUSY:
+                    self.pace.busy(trouble.retry_after)
+                if not self._worth_another(trouble, tries, counted):
+                    raise self._in_words(key, trouble, tries) from trouble
+                self.pace.pause(tries)
+            else:
+                self.pace.ran(monotonic() - start)
+                return result
+
+    def _worth_another(self, trouble: Trouble, tries: int, counted: int) -> bool:
+        if trouble.why in _HOPELESS or (trouble.why is Why.EXPIRED and tries > 1):
+            return False
+        return self.pace.patient(counted, lost=trouble.why is Why.LOST)
+
+    def _in_words(self, key: str, trouble: Trouble, tries: int) -> Unreachable | Incomplete:
+        """Say what failed: one object, where others are stored, or the whole target."""
+        after = f", after {tries} tries" if tries > 1 else ""
+        problem = Problem(self._place(key), f"{trouble.message}{after}", _HINTS.get(trouble.why, ""))
+        return Incomplete(problem) if self.pace.recent and trouble.why not in _ALL else Unreachable(problem)
+
+    def _place(self, key: str) -> str:
+        return f"{self.url.rstrip('/')}/{key}"
+
+
+class Crc32c:
+    """CRC32C of what is added, as both stores write it: base64 of four bytes, the highest first."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        """Begin with these blocks."""
+        import google_crc32c  # noqa: PLC0415 - comes with the extras of buckets
+
+        self._sum = google_crc32c.Checksum()
+        for block in blocks:
+            self._sum.update(block)
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._sum.update(data)
+
+    @property
+    def text(self) -> str:
+        """The checksum."""
+        return base64.b64encode(self._sum.digest()).decode()
+
+
+class _Again(Exception):
+    """A listing broke off, and the store answers again."""
+
+
+class _Listing:
+    """Looks keys up that come sorted, in listings that are sorted too: one of each folder at the top."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._top = ""
+        self._rest: Iterator[Stored] = iter(())
+        self._next: Stored | None = None
+
+    def find(self, key: str) -> Stored | None:
+        top, slash, _ = key.partition("/")
+        if not slash:
+            head = self._bucket.head(key)
+            return None if head is None else Stored(key, head.size_bytes, head.headers.content_encoding, head.tag)
+        if top != self._top:
+            self._top, self._rest = top, self._bucket.below(f"{top}/")
+            self._next = next(self._rest, None)
+        while self._next is not None and self._next.key < key:
+            self._next = next(self._rest, None)
+        return self._next if self._next is not None and self._next.key == key else None
+
+
+def _there(key: str) -> Conflict:
+    return Conflict(Problem(key, "is there already, and is never replaced", "choose a new version"))
+
+
+def _gather(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Read up to a part, or a block more; say whether there may be more."""
+    data = next(blocks, b"")
+    taken, size = [data], len(data)
+    while size <= PART_BYTES and (block := next(blocks, None)) is not None:
+        taken.append(block)
+        size += len(block)
+    return data if len(taken) == 1 else b"".join(taken), size > PART_BYTES
+
+
+def _regrouped(blocks: Iterator[bytes], size_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield the same bytes in parts of one size, and whether a part is the last; memory: two parts."""
+    part = bytearray()
+    for block in blocks:
+        part += block
+        while len(part) > size_bytes:
+            yield bytes(part[:size_bytes]), False
+            del part[:size_bytes]
+    yield bytes(part), True
