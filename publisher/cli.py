@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+ci = typer.Typer(help="Write the workflow that publishes from CI.", no_args_is_help=True)
+app.add_typer(ci, name="ci")
 
 
 class Until(StrEnum):
@@ -292,6 +294,46 @@ def schema(
             screen.show(text)
         else:
             out.write_text(f"{text}\n", encoding="utf-8")
+
+
+@ci.command("github")
+def ci_github(
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="MANIFEST", help="One like those to be released; default: the only one in releases/."),
+    ] = None,
+    prepare: Annotated[str, typer.Option(metavar="CMD", help="Brings the inputs.", show_default=False)] = "",
+    install: Annotated[
+        str | None,
+        typer.Option(metavar="CMD", help="Installs publisher; default: pip installs what requirements.txt says."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: .github/workflows/publish.yml.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing. Exit code 2: FILE is out of date.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the GitHub workflow that validates and plans pull requests and releases tags, from the top of a repository."""
+    screen = Screen(as_json, quiet)
+    with guarded(screen):
+        from publisher import ci as step  # noqa: PLC0415
+
+        settings = step.Settings(manifest, prepare, install or step.INSTALL, out or step.OUT)
+        written = (step.check if check else step.write)(settings)
+        screen.say(f"{settings.out} is {'written' if written else 'up to date'}", "green")
+        screen.finish(out=str(settings.out), written=written)
+
+
+@ci.command("tag")
+def ci_tag(
+    tag: Annotated[str, typer.Argument(metavar="TAG", show_default=False)],
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where the manifests are.")] = Path("releases"),
+) -> None:
+    """Print the manifest that a tag releases: DIR/TAG.yaml, whose version is TAG."""
+    screen = Screen()
+    with guarded(screen):
+        from publisher import ci as step  # noqa: PLC0415
+
+        screen.show(str(step.manifest_of(tag, folder)))
 
 
 def main() -> None:

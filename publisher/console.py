@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from publisher.annotations import command
 from publisher.errors import LocalTrouble, Problem, PublisherError
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.words import count, size
@@ -52,9 +53,12 @@ class Screen:
 
     def warn(self, problems: Iterable[Problem]) -> None:
         """Print warnings."""
+        if self.quiet:
+            return
+        problems = tuple(problems)
         for problem in problems:
-            if not self.quiet:
-                self._err.print(f"[yellow]warning[/] {escape(str(problem))}")
+            self._err.print(f"[yellow]warning[/] {escape(str(problem))}")
+        _annotate("warning", problems, "publisher")
 
     def finish(self, **result: Any) -> None:  # noqa: ANN401 - whatever JSON holds
         """Print the result for programs."""
@@ -71,6 +75,7 @@ class Screen:
         )
         for problem in error.problems:
             self._err.print(f"  {escape(str(problem))}")
+        _annotate("error", error.problems, error.headline)
         problems = [{"where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
         self.finish(error=error.headline, problems=problems, exit=error.exit_code if code is None else code)
 
@@ -91,6 +96,14 @@ class Screen:
                 yield _Terminal(bars)
         else:
             yield _Log(self._err)
+
+
+def _annotate(level: Literal["error", "warning"], problems: Iterable[Problem], title: str) -> None:
+    """Where GitHub runs this, let it show the problems in the pull request; it reads standard error, too."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        workspace = os.environ.get("GITHUB_WORKSPACE", "")
+        for problem in problems:
+            sys.stderr.write(f"{command(level, problem, title, workspace)}\n")
 
 
 class _Terminal:
