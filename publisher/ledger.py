@@ -102,7 +102,6 @@ class Ledger:
             self._db.commit()
 
 
-
 class Memory:
     """Rows of the ledger in the order of keys, looked up by keys that come in this order, too."""
 

@@ -16,11 +16,11 @@ from publisher.objects import Plan, Report
 from publisher.progress import SILENCE, Progress, timed
 from publisher.record import Access, Record
 from publisher.run import (
+    Recorded,
     Run,
     address,
     keep_report,
     kept_report,
-    live_entries,
     live_record,
     must_be_live,
     new_words,
@@ -175,7 +175,7 @@ def _further_problems(staged: Staged) -> tuple[Problem, ...]:
 
 
 def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress, *, reread: bool = False) -> Plan:
-    there = (live, live_entries(run.target, live)) if live else None
+    there = (live, Recorded(run.target, live)) if live else None
     final, ledger = run.manifest.release.final, run.ledger
     return plan.plan(
         staged.trees,
@@ -215,7 +215,7 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         live,
         project=project,
         out=out,
-        entries=partial(live_entries, run.target, live) if live.inventory else None,
+        entries=partial(Recorded, run.target, live) if live.inventory else None,
         report=report,
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.

@@ -129,9 +129,7 @@ class _Run:
         wanted = (change for change in changes if change.op is not Op.ORPHAN)
         sender = _Sender(self._target, self._held)
         try:
-            for change, result, tag in ordered_map(
-                sender.send, wanted, at_once=sender.at_once, pace=self._target.pace
-            ):
+            for change, result, tag in ordered_map(sender.send, wanted, at_once=sender.at_once, pace=self._target.pace):
                 if isinstance(result, Problem):
                     self._failed.append(result)
                     continue
@@ -197,9 +195,7 @@ class _Sender:
     def _put(self, key: str, spec: ObjectSpec, payload: Payload, *, create: bool) -> str:
         about = spec.size_bytes
         try:
-            return self._target.put(
-                key, payload, spec.headers, create=create, labels=payload.labels, about=about
-            )
+            return self._target.put(key, payload, spec.headers, create=create, labels=payload.labels, about=about)
         except Conflict:
             # It came there after the plan was made: by a run that was killed and whose last requests were on their way.
             if self._target.holds(measure(spec), lambda: Payload(spec)):
@@ -223,7 +219,6 @@ def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> 
     key = f"{record.folder(version)}/inventory-{digest[:16]}.parquet"
     # Its name has its digest in it, so it never changes, whatever the release does; a killed run may have sent it.
     head = headers(rule("table/parquet"), encoded=False, final=True)
-
 
     def blocks() -> Iterator[bytes]:
         file.seek(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -131,7 +132,9 @@ class Record:
         return tuple(name for name in compared if getattr(self, name) != getattr(other, name))
 
 
-_ADAPTER = TypeAdapter(Record)
+@cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def dump(record: Record) -> bytes:
@@ -142,7 +145,7 @@ def dump(record: Record) -> bytes:
 def parse(data: bytes, where: str) -> Record:
     """Read a record back; raise Damaged when it is none."""
     try:
-        return _ADAPTER.validate_json(data)
+        return _adapter().validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

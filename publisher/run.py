@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,7 +18,6 @@ from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.objects import Ability, AccessChange, Entry, Plan, Report
 from publisher.record import Access, InventoryRef, Record
-from publisher.serve import running
 from publisher.stage import Staged
 from publisher.targets import LocalTarget, Target, open_target
 from publisher.words import did_you_mean
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from publisher.site import Built
 
 
-_REPORT = TypeAdapter(Report)
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)
 
 
 @dataclass(slots=True)
@@ -162,26 +164,37 @@ def must_be_live(run: Run) -> Record:
     return live
 
 
-def live_entries(target: Target, live: Record) -> Iterator[Entry]:
-    """Read the inventory of a live release, as a stream."""
-    if live.inventory is None:
-        return
-    file = target.open(live.inventory.key)
-    if file is None:
-        message = "the record names this inventory, but it is gone"
-        raise Damaged(Problem(f"{target.url}/{live.inventory.key}", message, "restore it from a copy"))
-    try:
-        with file:
-            yield from inventory.read(file)
-    except ValueError as error:  # pyarrow's own
-        place = f"{target.url}/{live.inventory.key}"
-        raise Damaged(Problem(place, f"the live inventory cannot be read: {error}", "restore it from a copy")) from None
+class Recorded:
+    """The inventory of a live release, fetched once, iterated as a stream as often as needed."""
+
+    def __init__(self, target: Target, live: Record) -> None:
+        """Take where it is; nothing is fetched yet."""
+        self._target, self._ref = target, live.inventory
+
+    @cached_property
+    def _file(self) -> IO[bytes] | None:
+        return self._target.open(self._ref.key) if self._ref else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Read the entries; raise Damaged where the record names what cannot be read."""
+        if self._ref is None:
+            return
+        place = f"{self._target.url}/{self._ref.key}"
+        if self._file is None:
+            message = "the record names this inventory, but it is gone"
+            raise Damaged(Problem(place, message, "restore it from a copy"))
+        self._file.seek(0)
+        try:
+            yield from inventory.read(self._file)
+        except ValueError as error:  # pyarrow's own
+            message = f"the live inventory cannot be read: {error}"
+            raise Damaged(Problem(place, message, "restore it from a copy")) from None
 
 
 def keep_report(run: Run, live: Record, report: Report) -> None:
     """Keep what verify saw, so that a page built later can tell."""
     if live.inventory is not None:
-        work.write_file(_report_path(run, live.inventory), _REPORT.dump_json(report))
+        work.write_file(_report_path(run, live.inventory), _adapter().dump_json(report))
 
 
 def kept_report(run: Run, live: Record) -> Report | None:
@@ -189,7 +202,7 @@ def kept_report(run: Run, live: Record) -> Report | None:
     path = _report_path(run, live.inventory) if live.inventory is not None else None
     if path is not None and path.is_file():
         with suppress(ValidationError):  # another version of publisher kept it, in other words
-            return _REPORT.validate_json(path.read_bytes())
+            return _adapter().validate_json(path.read_bytes())
     return None
 
 
@@ -204,5 +217,7 @@ def address(run: Run) -> Iterator[str]:
     if run.root is None:
         yield run.target.public_url
         return
+    from publisher.serve import running  # noqa: PLC0415 - a web server, which few runs need
+
     with running(run.root, gate=False) as base:  # a private folder is its owner's to read
         yield base

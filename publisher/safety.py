@@ -67,6 +67,15 @@ _SECRET_TEXTS = tuple(
 SCANNED_BYTES = 1 << 20  # of the head of each text
 
 
+# What nearly all files of a dataset are called: chunks, segments, shards. Nothing in these can be hostile or secret.
+_PLAIN = re.compile(r"[0-9][0-9_:-]*(?:\.(?:gz|swc|shard|frag|index|ngmesh|obj|ply|json))?")
+
+
+def plain(name: str) -> bool:
+    """Whether a file of this name needs no further look: it is no junk, not hostile, no secret, and folds to itself."""
+    return _PLAIN.fullmatch(name) is not None
+
+
 def junk(name: str) -> bool:
     """Whether a file or folder of this name is a leftover of a desktop or an editor."""
     return _JUNK.match(name) is not None

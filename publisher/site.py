@@ -57,7 +57,7 @@ def render(
     *,
     project: Path,
     out: Path,
-    entries: Callable[[], Iterator[Entry]] | None,
+    entries: Callable[[], Iterable[Entry]] | None,
     report: Report | None,
     source_date: int,
     hosting: Hosting = Hosting(),

@@ -124,10 +124,14 @@ def walk(tree: Tree) -> Iterator[File | Problem]:
 
 def is_gzip(path: str) -> bool:
     """Whether a file is gzip: its magic *and* an inflate that works; a raw chunk has the magic once in 2^24."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a million of these: Path costs more than the read
-        data = file.read(len(GZIP_MAGIC))
-        if data != GZIP_MAGIC:
+    descriptor = os.open(path, os.O_RDONLY)  # a million of these: a file object costs more than the read
+    try:
+        if os.read(descriptor, len(GZIP_MAGIC)) != GZIP_MAGIC:
             return False
+    finally:
+        os.close(descriptor)
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        data = file.read(len(GZIP_MAGIC))
         inflate = zlib.decompressobj(wbits=31)
         try:
             while data and not inflate.eof:
@@ -144,13 +148,14 @@ class _Name(NamedTuple):
     published: str
     name: str
     link: bool
+    plain: bool  # needs no further look
 
 
 def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | Problem]:
     previous = ""
     try:
         yield from _collisions(folder)
-        for published, name, link in in_order(_names(folder, encoded_names=tree.encoded_names)):
+        for published, name, link, plain in in_order(_names(folder, encoded_names=tree.encoded_names)):
             path = f"{folder}/{name}"
             is_folder = published.endswith("/")
             if published == previous:
@@ -158,7 +163,7 @@ def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | P
                 yield Problem(path, f"stands for the same object as {other} beside it", "keep one of the two")
                 continue
             previous = published
-            if why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link):
+            if not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
                 yield why
             elif is_folder:
                 yield from _walk(tree, root, path, prefix + published)
@@ -221,21 +226,23 @@ def _names(folder: str, *, encoded_names: bool) -> Iterator[_Name]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if safety.junk(name):
+            plain = safety.plain(name)
+            if not plain and safety.junk(name):
                 continue
+            link = entry.is_symlink()
             if entry.is_dir():
                 published = name + "/"
             elif encoded_names and name.endswith(".gz") and not keeps_gz(name):
                 published = name[:-3]
             else:
                 published = name
-            yield _Name(published, name, entry.is_symlink())
+            yield _Name(published, name, link, plain and not link)
 
 
 def _collisions(folder: str) -> Iterator[Problem]:
     """Name the files of a folder that a disk which ignores case would take for one."""
     with os.scandir(folder) as entries:
-        if all(safety.fold(entry.name) == entry.name for entry in entries):
+        if all(safety.plain(entry.name) or safety.fold(entry.name) == entry.name for entry in entries):
             return
     with os.scandir(folder) as entries:
         previous, first = "", ""

@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import StringConstraints
 
 from publisher.artifacts.base import Bench, Made, OfSegments
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import SkeletonFacts, Triple
-from publisher.formats import swc
 from publisher.safety import hostile, junk
 from publisher.tree import File, Tree, walk
 from publisher.units import nanometres
 from publisher.work import write_file
+
+if TYPE_CHECKING:
+    from publisher.formats import swc
 
 Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm)$")]
 
@@ -42,6 +44,8 @@ class Skeletons(OfSegments):
 
     def stage(self, bench: Bench) -> Made:
         """Read every SWC file, report what is wrong in it by line, and write the precomputed form."""
+        from publisher.formats import swc  # noqa: PLC0415 - numpy, which `--help` and most releases need not wait for
+
         if self.units is None:
             hint = 'say `units: "8 nm"` (or nm, um): a wrong guess would be off by a factor'
             raise InvalidInput(Problem("", "has no units, and SWC files do not say theirs", hint))
@@ -104,6 +108,8 @@ def _triple(values: Iterable[float]) -> Triple:
 
 def _convert(file: File | Problem, source: Path, made: Path, sums: _Sums) -> Iterator[Problem]:
     """Write one precomputed skeleton; yield what is wrong with its SWC file."""
+    from publisher.formats import swc  # noqa: PLC0415 - as above
+
     if isinstance(file, Problem):
         return  # what must not be public is named by `plan`, for every tree alike
     segment, where = Path(file.relative).stem, f"{source}/{file.relative}"  # also where it was unpacked elsewhere

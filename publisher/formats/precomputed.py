@@ -147,10 +147,21 @@ def roles(root: Path) -> Role:
             return folder, {"@type": LEGACY_MESH}
         return above, info
 
+    @lru_cache(maxsize=4096)
+    def chunks(folder: str) -> str:
+        """Return the role of the chunks in a folder of a volume's scale, or "" where it is none."""
+        above, info = home(folder)
+        is_volume = info.get("@type", VOLUME if "scales" in info else "") == VOLUME
+        return _role(info, f"{folder}/"[len(above) :].lstrip("/"), "") if is_volume else ""
+
     def role(relative: str) -> str:
         folder, _, name = relative.rpartition("/")
         if name in _JSON_NAMES:
             return "json"
+        if name.endswith(".shard"):
+            return "shard"
+        if of := chunks(folder):
+            return of
         above, info = home(folder)
         return _role(info, relative[len(above) :].lstrip("/"), name)
 
