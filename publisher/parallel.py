@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
 
+BATCH, FULL = 8, 256  # items that one hand is given at once, and all hands together
 WINDOW = 4096  # items that may be done and wait for an earlier one: one that is slow holds up few others
 
 
@@ -82,26 +83,38 @@ def ordered_map(
     fed = taken = 0
     try:
         while True:
-            # Twice as many as there are hands: none of them waits until this thread has its turn.
-            room = min(window - (fed - taken), 2 * pool.hands() - (fed - taken - len(waiting)))
-            for number, item in islice(source, max(0, room)):
-                if (quick := at_once(item)) is None:
-                    pool.todo.put((number, item))
-                else:
-                    waiting[number] = (quick, None)
+            hands = pool.hands()
+            # Some at a time, because handing over costs as much as a small piece of work; one where hands are many.
+            batch = max(1, min(BATCH, FULL // hands))
+            flying = fed - taken - len(waiting)
+            room = min(window - (fed - taken), 2 * hands * batch - flying)
+            jobs: list[tuple[int, A]] = []
+            for number, item in islice(source, room) if room >= min(batch, window) or not flying else ():
                 fed = number + 1
+                if (quick := at_once(item)) is not None:
+                    waiting[number] = (quick, None)
+                    continue
+                jobs.append((number, item))
+                if len(jobs) == batch:
+                    pool.todo.put(jobs)
+                    jobs = []
+            if jobs:
+                pool.todo.put(jobs)
             if taken == fed:
                 return
             while taken not in waiting:
-                number, result, error = pool.done.get()
-                waiting[number] = (result, error)
-            result, error = waiting.pop(taken)
-            taken += 1
-            if error is not None:
-                raise error
-            yield result  # type: ignore[misc]
+                waiting.update(pool.done.get())
+            while taken in waiting:
+                result, error = waiting.pop(taken)
+                taken += 1
+                if error is not None:
+                    raise error
+                yield result  # type: ignore[misc]
     finally:
         pool.stop()
+
+
+Done = list[tuple[int, tuple[Any, BaseException | None]]]
 
 
 class _Pool(Generic[A, B]):
@@ -111,8 +124,9 @@ class _Pool(Generic[A, B]):
         self._function, self._pace = function, pace
         self._threads: list[Thread] = []
         self._alive = 0
-        self.todo: SimpleQueue[tuple[int, A] | None] = SimpleQueue()
-        self.done: SimpleQueue[tuple[int, B | None, BaseException | None]] = SimpleQueue()
+        self._stopped = False
+        self.todo: SimpleQueue[list[tuple[int, A]] | None] = SimpleQueue()
+        self.done: SimpleQueue[Done] = SimpleQueue()
 
     def hands(self) -> int:
         """Return how many threads there are, after making them as many as the pace says."""
@@ -128,15 +142,20 @@ class _Pool(Generic[A, B]):
         return wanted
 
     def _work(self) -> None:
-        while (job := self.todo.get()) is not None:
-            number, item = job
-            try:
-                self.done.put((number, self._function(item), None))
-            except BaseException as error:  # noqa: BLE001 - raised again where the result is taken
-                self.done.put((number, None, error))
+        while (jobs := self.todo.get()) is not None:
+            self.done.put([(number, self._answer(item)) for number, item in jobs])
+
+    def _answer(self, item: A) -> tuple[B | None, BaseException | None]:
+        if self._stopped:
+            return None, None  # nobody takes it any more
+        try:
+            return self._function(item), None
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is taken
+            return None, error
 
     def stop(self) -> None:
         """Begin nothing more, and wait for what has begun."""
+        self._stopped = True
         with suppress(Empty):
             while True:
                 self.todo.get_nowait()

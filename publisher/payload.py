@@ -33,12 +33,16 @@ class Payload:
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stored bytes; raise LocalTrouble where the source is not (or no longer) what was planned."""
         spec = self._spec
+        if spec.size_bytes <= SMALL_BYTES:
+            stored = self._whole(_read(spec))
+            self._stored.add(stored)
+            yield stored
+            return
         with _open(spec) as file, _understood(spec):
-            blocks = self._whole(file) if spec.size_bytes <= SMALL_BYTES else self._blocks(file)
-            for block in blocks:
+            for block in self._blocks(file):
                 self._stored.add(block)
                 yield block
-            _unchanged(spec, file)
+            _unchanged(spec, file.fileno())
 
     def entry(self) -> Entry:
         """Return the inventory's row of what was read."""
@@ -54,14 +58,16 @@ class Payload:
         told = {"sha256": entry.content_sha256}
         return told | {"stored-sha256": entry.stored_sha256} if entry.headers.content_encoding else told
 
-    def _whole(self, file: IO[bytes]) -> Iterator[bytes]:
-        data = file.read()
+    def _whole(self, data: bytes) -> bytes:
         if self._spec.form is Form.GZIP:
             self._content.add(data)
-            yield bytes(deflate.gzip_compress(data, LEVEL))
-        else:
-            self._measure_content(data)
-            yield data
+            return bytes(deflate.gzip_compress(data, LEVEL))
+        if self._spec.headers.content_encoding:
+            with _understood(self._spec):
+                unpacker = _Unpacker(self._content)
+                unpacker.add(data)
+                unpacker.finish()
+        return data
 
     def _blocks(self, file: IO[bytes]) -> Iterator[bytes]:
         if self._spec.form is Form.GZIP:
@@ -78,12 +84,6 @@ class Payload:
                 unpacker.add(data)
             yield data
         if unpacker is not None:
-            unpacker.finish()
-
-    def _measure_content(self, data: bytes) -> None:
-        if self._spec.headers.content_encoding:
-            unpacker = _Unpacker(self._content)
-            unpacker.add(data)
             unpacker.finish()
 
 
@@ -115,7 +115,7 @@ def content_digest(spec: ObjectSpec) -> Digest:
         while data := file.read(BLOCK):
             sink.add(data)
         sink.finish()
-        _unchanged(spec, file)
+        _unchanged(spec, file.fileno())
     return Digest(meter.hexdigest(), meter.size_bytes)
 
 
@@ -159,10 +159,8 @@ def _open(spec: ObjectSpec) -> IO[bytes]:
     try:
         file = open(spec.path, "rb", buffering=0)  # noqa: PTH123, SIM115 - a million of these; the caller closes it
     except OSError as error:
-        raise LocalTrouble(
-            Problem(spec.path, f"cannot be read: {error.strerror}", "it was there a moment ago")
-        ) from None
-    _unchanged(spec, file)
+        raise _unreadable(spec, error) from None
+    _unchanged(spec, file.fileno())
     return file
 
 
@@ -177,8 +175,35 @@ def _understood(spec: ObjectSpec) -> Iterator[None]:
         raise LocalTrouble(Problem(spec.path, f"is gzip only at its beginning: {error}", "write it again")) from None
 
 
-def _unchanged(spec: ObjectSpec, file: IO[bytes]) -> None:
-    info = os.fstat(file.fileno())
+def _read(spec: ObjectSpec) -> bytes:
+    """Read a small file at once; a million of these, so without a file object."""
+    with _understood(spec):
+        try:
+            descriptor = os.open(spec.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(spec, error) from None
+        try:
+            data = os.read(descriptor, spec.size_bytes + 1)
+            while 0 < len(data) < spec.size_bytes and (more := os.read(descriptor, spec.size_bytes + 1 - len(data))):
+                data += more  # network file systems give less than they are asked for
+            _unchanged(spec, descriptor)
+        finally:
+            os.close(descriptor)
+    if len(data) != spec.size_bytes:
+        raise _changed(spec)
+    return data
+
+
+def _unreadable(spec: ObjectSpec, error: OSError) -> LocalTrouble:
+    return LocalTrouble(Problem(spec.path, f"cannot be read: {error.strerror}", "it was there a moment ago"))
+
+
+def _changed(spec: ObjectSpec) -> LocalTrouble:
+    message = "changed while it was read; nothing was committed"
+    return LocalTrouble(Problem(spec.path, message, "wait until its writer is done, and run again"))
+
+
+def _unchanged(spec: ObjectSpec, descriptor: int) -> None:
+    info = os.fstat(descriptor)
     if (info.st_size, info.st_mtime_ns) != (spec.size_bytes, spec.mtime_ns):
-        message = "changed while it was read; nothing was committed"
-        raise LocalTrouble(Problem(spec.path, message, "wait until its writer is done, and run again"))
+        raise _changed(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -24,7 +25,8 @@ class Spool(Generic[T]):
         self._unpack = unpack
         source = map(pack, items)
         while block := list(islice(source, BLOCK)):
-            marshal.dump(block, self._file)
+            data = marshal.dumps(block)
+            self._file.write(struct.pack("<Q", len(data)) + data)
         self._end = self._file.tell()
 
     def __iter__(self) -> Iterator[T]:
@@ -32,6 +34,7 @@ class Spool(Generic[T]):
         position = 0
         while position < self._end:
             self._file.seek(position)
-            block = marshal.load(self._file)  # noqa: S302 - a nameless temporary file of this very process
-            position = self._file.tell()
+            (size,) = struct.unpack("<Q", self._file.read(8))
+            block = marshal.loads(self._file.read(size))  # noqa: S302 - a nameless file of this very process
+            position += 8 + size
             yield from map(self._unpack, block)
