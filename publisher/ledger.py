@@ -38,6 +38,7 @@ class Ledger:
     def __init__(self, folder: Path, target: str) -> None:
         """Take the work folder and the target. Another version of publisher looks at sources with its own eyes."""
         name = hashlib.sha256(f"{target} {__version__}".encode()).hexdigest()
+        self.reread = False  # whether sources are read whatever is known of them
         self._path = folder / "ledger" / f"{name[:16]}.sqlite"
         self._pending: list[_ROW] = []
         self._committed = monotonic()
@@ -65,6 +66,8 @@ class Ledger:
 
     def below(self, key: str) -> Memory:
         """Return what is known of the sources of one tree, to be asked for in the order of keys."""
+        if self.reread:
+            return Memory(self._db.execute("SELECT * FROM sources WHERE 0"))
         last = f"{key}/\U0010ffff"
         sql = "SELECT * FROM sources WHERE key = ? OR (key > ? AND key < ?) ORDER BY key"
         return Memory(self._db.execute(sql, (key, f"{key}/", last)))
@@ -81,7 +84,7 @@ class Ledger:
         if not self._pending:
             return
         with self._lock, suppress(sqlite3.OperationalError):
-            self._db.executemany(f"INSERT OR REPLACE INTO sources VALUES ({','.join('?' * 12)})", self._pending)
+            self._db.executemany("INSERT OR REPLACE INTO sources VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", self._pending)
             self._db.commit()
         self._pending.clear()
         self._committed = monotonic()
@@ -110,7 +113,7 @@ class Memory:
         self._rows = chain.from_iterable(_batches(rows))
         self._next = next(self._rows, None)
 
-    def find(self, key: str, path: str, size_bytes: int, mtime_ns: int, inode: int) -> Known | None:  # noqa: PLR0913
+    def find(self, key: str, path: str, size_bytes: int, mtime_ns: int, inode: int) -> Known | None:
         """Return what is known of a source, if it is the very file that was looked at."""
         row = self._next
         while row is not None and row[0] < key:

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from publisher import manifest, plan, publish, record, scene, site, stage, verify, work
-from publisher.audit.extras import extras
+from publisher import manifest, plan, publish, scene, stage, work
 from publisher.errors import InvalidInput, Problem
-from publisher.manifest import Manifest
-from publisher.objects import Plan, Report
+from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
-from publisher.record import Access, Record
+from publisher.record import Record
 from publisher.run import (
     Recorded,
     Run,
-    address,
-    keep_report,
-    kept_report,
+    described,
     live_record,
-    must_be_live,
     new_words,
     open_doors,
-    parts,
+    reach,
     start,
     still_live,
     wanted,
     work_folder,
 )
-from publisher.site import Built
 from publisher.stage import Staged
 from publisher.targets import Nowhere
 from publisher.tree import Tree
-from publisher.verify import Depth
 
 Step = Literal["stage", "plan", "publish", "verify", "site"]
+Depth = Literal["quick", "sample", "full"]
 
 
 def release(
@@ -66,6 +58,8 @@ def release(
 
     """
     run = start(manifest.load(path), to)
+    if run.ledger:
+        run.ledger.reread = reread
     with work.only_one(run.folder):
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, progress)
@@ -73,30 +67,31 @@ def release(
             return run
         with timed(run.seconds, "plan"):
             live = live_record(run)
-            run.plan = _planned(run, run.staged, live, progress, reread=reread)
+            run.plan = _planned(run, run.staged, live, progress)
             run.words = new_words(run, run.staged, live)
             if access:
-                run.doors = run.target.access_changes(run.access, parts(run.staged))
+                run.doors = run.target.access_changes(run.access, reach(run))
             if until == "plan":
                 run.abilities = run.target.abilities(run.version)
         if until == "plan":
             return run
         with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
             still_live(run, live)  # nothing was written, not even a lock, until the plan was good
-            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             new = wanted(run.staged, run.target.public_url, run.access)
             run.published = publish.publish(
-                run.plan, run.target, new, live, created=now, progress=progress, ledger=run.ledger, held=held
+                run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held
             )
             run.target.tidy(run.version)
             if run.doors:
-                run.doors = open_doors(run, parts(run.staged))
+                run.doors = open_doors(run)
         if until != "publish":
+            from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
+
             with timed(run.seconds, "verify"):
-                run.report = _verified(run, run.published.record, depth, progress)
+                run.report = finish.verified(run, run.published.record, depth, anonymous=access, progress=progress)
         if until == "site":
             with timed(run.seconds, "site"):
-                run.built = _site_of_live(run, run.published.record, run.report)
+                run.built = finish.site_of_live(run, run.published.record, run.report)
     return run
 
 
@@ -109,10 +104,14 @@ def validate(path: Path, progress: Progress = SILENCE) -> Run:
     return run
 
 
-def audit(path: Path, to: str | None, *, depth: Depth, progress: Progress = SILENCE) -> Report:
-    """Verify the live release of a manifest."""
+def set_access(path: Path, to: str | None) -> tuple[Run, tuple[AccessChange, ...]]:
+    """Set CORS and public reading alone; return the run, with what is left for others to do, and what was done."""
     run = start(manifest.load(path), to)
-    return _verified(run, must_be_live(run), depth, progress)
+    wanted_ = run.target.access_changes(run.access, reach(run))
+    if any(change.op != "!" for change in wanted_):
+        run.target.set_access(run.access, reach(run))
+    run.doors = run.target.access_changes(run.access, reach(run))
+    return run, tuple(change for change in wanted_ if change not in run.doors)
 
 
 def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
@@ -123,23 +122,8 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     else:
         base = "" if to is None and not loaded.release.targets else start(loaded, to).target.public_url
     with work.only_one(work_folder(loaded)):
-        staged = _only_described(loaded)
+        staged = described(loaded)
     return scene.build(loaded.release, staged.artifacts, base), base
-
-
-def build_site(path: Path, to: str | None, out: Path | None) -> Built:
-    """Build the site of what is live; of what is only described, where every artifact is hosted elsewhere."""
-    loaded = manifest.load(path)
-    if any(artifact.external is None for artifact in loaded.release.artifacts):
-        run = start(loaded, to)
-        live = must_be_live(run)
-        return _site_of_live(run, live, kept_report(run, live), out)
-    run = start(loaded, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
-    with work.only_one(run.folder):
-        staged = _only_described(loaded)
-    views = scene.build(loaded.release, staged.artifacts, "")
-    refs = tuple(replace(view.ref, link=scene.link(view.state)) for view in views)
-    return _site(run, replace(wanted(staged, "", Access()), scenes=refs), out or run.folder / "html", None)
 
 
 def _staged(run: Run, progress: Progress) -> Staged:
@@ -156,14 +140,6 @@ def _staged(run: Run, progress: Progress) -> Staged:
     return replace(staged, trees=(*staged.trees, *trees))
 
 
-def _only_described(loaded: Manifest) -> Staged:
-    """Stage for what is said of a release, when nothing of it will be published."""
-    staged = stage.stage(loaded, work_folder(loaded) / "stage")
-    if staged.problems:
-        raise InvalidInput(staged.problems)
-    return staged
-
-
 def _further_problems(staged: Staged) -> tuple[Problem, ...]:
     """Return what a plan would refuse of the rest, so that everything is named in one run."""
     release = staged.manifest.release
@@ -174,50 +150,9 @@ def _further_problems(staged: Staged) -> tuple[Problem, ...]:
     return ()
 
 
-def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress, *, reread: bool = False) -> Plan:
+def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress) -> Plan:
     there = (live, Recorded(run.target, live)) if live else None
-    final, ledger = run.manifest.release.final, run.ledger
+    version, final = run.version, run.manifest.release.final
     return plan.plan(
-        staged.trees,
-        run.target,
-        there,
-        version=run.version,
-        final=final,
-        progress=progress,
-        ledger=ledger,
-        reread=reread,
-    )
-
-
-def _verified(run: Run, live: Record, depth: Depth, progress: Progress) -> Report:
-    """Verify a release at its public address; of a folder, also what lies in it without being one of its objects."""
-    with address(run) as base:
-        url = f"{base}/{record.record_key(live.release)}"
-        report = verify.verify(url, depth=depth, expect=live, progress=progress)
-    told = {finding.key for finding in report.findings}
-    strays = (stray for stray in (extras(run.root, live) if run.root else ()) if stray.key not in told)
-    report = replace(report, findings=(*report.findings, *strays))
-    keep_report(run, live, report)
-    return report
-
-
-def _site_of_live(run: Run, live: Record, report: Report | None, out: Path | None = None) -> Built:
-    """Build the site of a live release; a local target carries it, so that `serve` shows it."""
-    default = run.root / "site" / live.release if run.root else run.folder / "html"
-    return _site(run, live, out or default, report)
-
-
-def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
-    release = run.manifest.release
-    project = run.manifest.folder / release.site.project if release.site.project else run.folder / "site"
-    midnight = dt.datetime.combine(release.date, dt.time(), dt.UTC)
-    return site.render(
-        live,
-        project=project,
-        out=out,
-        entries=partial(Recorded, run.target, live) if live.inventory else None,
-        report=report,
-        source_date=int(midnight.timestamp()),
-        # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
-        hosting=site.Hosting(run.target.url, "../.." if run.root and out.is_relative_to(run.root) else None),
+        staged.trees, run.target, there, version=version, final=final, progress=progress, ledger=run.ledger
     )

@@ -40,7 +40,6 @@ def plan(
     final: bool,
     progress: Progress = SILENCE,
     ledger: Ledger | None = None,
-    reread: bool = False,
 ) -> Plan:
     """Compare what a release wants with what is live.
 
@@ -53,7 +52,6 @@ def plan(
         final: whether the release will be final.
         progress: who is told.
         ledger: what is known of sources that are as they were, which are not read then; it learns what is found.
-        reread: read all sources, whatever is known of them.
 
     Raises:
         InvalidInput: with everything that must not be published, each file named.
@@ -62,7 +60,7 @@ def plan(
     """
     meter = progress.step("plan")
     problems: list[Problem] = []
-    wanted = _without_problems(_merged(trees, None if reread else ledger, final=final), problems)
+    wanted = _without_problems(_merged(trees, ledger, final=final), problems)
     joined = _apart(_joined(wanted, live[1] if live else ()), problems)
     pairs, again = itertools.tee(joined)
     found = target.lookup(key for key, _, _ in pairs)
@@ -302,7 +300,7 @@ class _Judge:
             return change(Op.ADD, reason="recorded, but gone from the target", entry=entry, recorded=True)
         known = spec.known.tag if spec.known else ""
         # A tag that is not the one that was told when it arrived: it was written again, perhaps with the same bytes.
-        doubtful = stored.tag != known and known != "" and not self._target.holds(entry, lambda: Payload(spec))
+        doubtful = known not in {stored.tag, ""} and not self._target.holds(entry, lambda: Payload(spec))
         if doubtful or not _as_recorded(stored, entry):
             return change(Op.REPLACE, reason="recorded, but changed at the target", entry=entry, recorded=True)
         return change(Op.KEEP, size_bytes=entry.size_bytes, reason=SAME, entry=entry, recorded=True)

@@ -46,7 +46,6 @@ def publish(
     wanted: Record,
     live: Record | None,
     *,
-    created: str,
     progress: Progress = SILENCE,
     ledger: Ledger | None = None,
     held: Held | None = None,
@@ -56,9 +55,8 @@ def publish(
     Args:
         plan: what must change.
         target: where.
-        wanted: the record without what only publishing knows (counts, inventory, when).
+        wanted: the record without what only publishing knows (counts, inventory).
         live: the record that is there, if any.
-        created: the time to be recorded, ISO 8601.
         progress: who is told.
         ledger: remembers what was sent.
         held: the right to publish, asked for before every put.
@@ -71,9 +69,9 @@ def publish(
     """
     todo = plan.tally(Op.ADD, Op.REPLACE)
     if live is not None and not plan.news and not todo.objects:
-        return _unchanged(target, wanted, live, created, held or _Free())
+        return _unchanged(target, wanted, live, held or _Free())
     if live is None:
-        _begin(target, wanted, created)
+        _begin(target, wanted)
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())
         try:
@@ -85,21 +83,21 @@ def publish(
         if live is not None and not plan.news:
             # What was lost is there again, so its inventory still holds; a final record never changes.
             return replace(
-                _unchanged(target, wanted, live, created, held or _Free()),
+                _unchanged(target, wanted, live, held or _Free()),
                 uploaded=done.uploaded,
                 uploaded_bytes=done.uploaded_bytes,
                 skipped=done.skipped,
             )
         ref = _put_inventory(target, file, wanted.release, rows)
-        complete = replace(run.complete(wanted), created=created, inventory=ref)
+        complete = replace(run.complete(wanted), inventory=ref)
     target.settle()
     _commit(target, complete, live, held or _Free())
     return replace(done, record=complete, committed=True)
 
 
-def _unchanged(target: Target, wanted: Record, live: Record, created: str, held: Held) -> Published:
+def _unchanged(target: Target, wanted: Record, live: Record, held: Held) -> Published:
     """Commit what is said of a release whose objects are those of the live record, where it is a draft's to change."""
-    complete = replace(wanted.counted_as(live), created=created, inventory=live.inventory)
+    complete = replace(wanted.counted_as(live), inventory=live.inventory)
     done = Published(live, skipped=live.objects)
     if live.status == "final" or live.same_as(complete):
         _point(target, live)  # a run that was killed between the record and its pointer is finished here
@@ -203,9 +201,9 @@ class _Sender:
             raise
 
 
-def _begin(target: Target, wanted: Record, created: str) -> None:
+def _begin(target: Target, wanted: Record) -> None:
     """Mark the release's folder as begun, so that a rerun knows what it finds there for its own."""
-    data = json.dumps({"release": wanted.release, "begun": created}).encode() + b"\n"
+    data = json.dumps({"release": wanted.release, "begun": wanted.created}).encode() + b"\n"
     with suppress(Conflict):  # an unfinished run has begun it
         target.put(
             record.begun_key(wanted.release), [data], headers(rule("scene"), encoded=False, final=True), create=True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -18,8 +19,8 @@ from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.objects import Ability, AccessChange, Entry, Plan, Report
 from publisher.record import Access, InventoryRef, Record
-from publisher.stage import Staged
-from publisher.targets import LocalTarget, Target, open_target
+from publisher.stage import Staged, stage
+from publisher.targets import LocalTarget, Reach, Target, open_target
 from publisher.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -96,6 +97,14 @@ def work_folder(loaded: Manifest) -> Path:
     return loaded.folder / work.NAME / loaded.path.stem
 
 
+def described(loaded: Manifest) -> Staged:
+    """Stage for what is said of a release, when nothing of it will be published."""
+    staged = stage(loaded, work_folder(loaded) / "stage")
+    if staged.problems:
+        raise InvalidInput(staged.problems)
+    return staged
+
+
 def wanted(staged: Staged, public_url: str, access: Access) -> Record:
     """Return the record of a release as it will be, without what only publishing knows."""
     release = staged.manifest.release
@@ -109,24 +118,37 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         artifacts=staged.artifacts,
         scenes=tuple(record.SceneRef(s.name, s.title or s.name, release.scene_key(s)) for s in release.scenes),
         programmatic=release.programmatic.model_dump(mode="json", exclude_none=True),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         publisher=__version__,
     )
 
 
-def parts(staged: Staged) -> tuple[str, ...]:
-    """Return what of a target a release consists of: its folder, the list of releases, and what lies elsewhere."""
-    own = f"{staged.manifest.release.version}/"
-    elsewhere = (
-        tree.key if not tree.path.is_dir() else f"{tree.key}/" for tree in staged.trees if not tree.key.startswith(own)
-    )
-    return own, record.RELEASES_KEY, *dict.fromkeys(elsewhere)
+def reach(run: Run) -> Reach:
+    """Return what of a target a release opens: its folder, the list of releases, and what lies elsewhere."""
+    release = run.manifest.release
+    own = [release.key(artifact) for artifact in release.artifacts if artifact.external is None]
+    listed = record.parse_releases(run.target.read(record.RELEASES_KEY))
+    others: list[str] = []
+    for ref in listed.values():
+        data = run.target.read(ref.record) if ref.version != run.version else None
+        other = record.parse(data, ref.record) if data else None
+        if other is not None and other.access.mode == "public":
+            keys = [artifact.key for artifact in other.artifacts if artifact.key]
+            others += _opened(other.release, keys)
+    return Reach(_opened(run.version, own), (record.RELEASES_KEY,), tuple(others))
 
 
-def open_doors(run: Run, of: tuple[str, ...]) -> tuple[AccessChange, ...]:
+def _opened(version: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Return a release's folder, and keys that lie elsewhere: as an object and as a folder, whichever they are."""
+    elsewhere = [key for key in keys if not key.startswith(f"{version}/")]
+    return f"{version}/", *(name for key in dict.fromkeys(elsewhere) for name in (key, f"{key}/"))
+
+
+def open_doors(run: Run) -> tuple[AccessChange, ...]:
     """Set access as far as this role may; return what is left to be done by somebody else."""
     with suppress(Unreachable):
-        run.target.set_access(run.access, of)
-    return run.target.access_changes(run.access, of)
+        run.target.set_access(run.access, reach(run))
+    return run.target.access_changes(run.access, reach(run))
 
 
 def new_words(run: Run, staged: Staged, live: Record | None) -> tuple[str, ...]:

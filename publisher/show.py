@@ -110,6 +110,16 @@ def plan(screen: Screen, plan: Plan, most: int | None) -> list[Change]:
     return changed
 
 
+def doors(screen: Screen, run: Run) -> None:
+    """Show what would change of who may read, and what the store can do."""
+    colors = {"+": "green", "~": "yellow", "!": "magenta"}
+    for change in run.doors:
+        becomes = f": {change.after}" if change.after else ""
+        screen.say(f"{change.op} {change.what} of {change.place}{becomes}  ({change.reason})", colors[change.op])
+    for ability in run.abilities:
+        screen.say(ability.message, "" if ability.works else "yellow")
+
+
 def report(screen: Screen, report: Report) -> None:
     """Show what was found, and how much was looked at."""
     colors = {"error": "red", "warning": "yellow", "note": "cyan"}

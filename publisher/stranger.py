@@ -50,6 +50,7 @@ _REDIRECTS = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5,
 
 T = TypeVar("T")
 Chunks = Iterator[bytes]
+Sign = Callable[[str, str], tuple[str, Mapping[str, str]]]
 
 
 class Broken(Unreachable):
@@ -152,9 +153,10 @@ class _Sockets:
 class Stranger:
     """An anonymous HTTP client, safe to use from many threads. As a context manager it stops what is in flight."""
 
-    def __init__(self, origin: str, connections: int = 16) -> None:
-        """Come from `origin`, as a browser says it when a page of that site asks."""
+    def __init__(self, origin: str, connections: int = 16, sign: Sign | None = None) -> None:
+        """Come from `origin`, as a browser says it when a page of that site asks; `sign` makes a friend of a stranger."""
         self.origin = origin
+        self._sign = sign
         self._stopped = Event()
         self._sockets = _Sockets()
         self._pool = urllib3.PoolManager(
@@ -209,7 +211,8 @@ class Stranger:
         raise AssertionError
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        everything = {**self._pool.headers, "Origin": self.origin, **headers}
+        url, credentials = self._sign(method, url) if self._sign else (url, {})
+        everything = {**self._pool.headers, "Origin": self.origin, **headers, **credentials}
         return self._pool.request(method, url, headers=everything, preload_content=False, decode_content=False)
 
     def _chunks(self, response: urllib3.BaseHTTPResponse) -> Chunks:

@@ -27,7 +27,7 @@ from publisher.objects import Entry, Finding, Report, Tally
 from publisher.parallel import Steady, ordered_map
 from publisher.progress import SILENCE, Progress
 from publisher.record import RELEASES_KEY, InventoryRef, Record, record_key
-from publisher.stranger import Broken, Chunks, Stranger, address, first
+from publisher.stranger import Broken, Chunks, Sign, Stranger, address, first
 
 __all__ = ["Depth", "Place", "find", "verify"]
 
@@ -46,6 +46,7 @@ class _Visit:
     depth: Depth
     inventory: Path  # where the inventory is kept while the audit lasts
     progress: Progress
+    anonymous: bool
 
     @property
     def record(self) -> Record:
@@ -53,7 +54,7 @@ class _Visit:
 
     @property
     def public(self) -> bool:
-        return self.record.access.mode == "public"
+        return self.anonymous and self.record.access.mode == "public"
 
     @property
     def browsers(self) -> bool:
@@ -71,16 +72,17 @@ def verify(
     progress: Progress = SILENCE,
     expect: Record | None = None,
     version: str | None = None,
+    sign: Sign | None = None,
 ) -> Report:
     """Audit the release at an address; `expect` is the record that should be there, `version` which release is meant.
 
     Every object is asked for its headers. The content is read of none (`quick`), of some of each artifact (`sample`) or
-    of all (`full`).
+    of all (`full`). `sign` gives requests credentials: then nothing is said of what strangers see.
     """
-    with Stranger(origin, CONNECTIONS) as client, TemporaryDirectory(prefix="publisher-") as folder:
+    with Stranger(origin, CONNECTIONS, sign) as client, TemporaryDirectory(prefix="publisher-") as folder:
         place = find(url, client, version)
         visitor = client.coming_from(welcome(place.record.access.origins, origin))
-        visit = _Visit(visitor, place, depth, Path(folder) / "inventory.parquet", progress)
+        visit = _Visit(visitor, place, depth, Path(folder) / "inventory.parquet", progress, anonymous=sign is None)
         return _interruptibly(lambda: _audit(visit, expect), client.stop)
 
 
@@ -136,7 +138,7 @@ def _record(visit: _Visit, expect: Record | None) -> Iterator[Finding]:
     if live.release != visit.place.version:
         message = f"the record says that it is of release {live.release}; {AGAIN}"
         yield Finding("record", "error", key, message)
-    if not visit.public:
+    if live.access.mode != "public":
         message = f"anonymous access was not checked: the record says that access is {live.access.mode}"
         yield Finding("anonymous", "note", key, message)
     # Written and read back, as the live one was: tuples become lists on the way.

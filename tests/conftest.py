@@ -8,6 +8,8 @@ import pytest
 
 from tests.rig import Rig
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:

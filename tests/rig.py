@@ -87,7 +87,7 @@ class Rig:
             Described(tree.artifact, "files", tree.artifact, "", "Files", tree.key, None) for tree in self.trees
         )
         dataset = {"name": "small", "title": self.title}
-        return Record(self.version, self.status, "2026-11-21", dataset, "http://x", Access(), described, (), {})
+        return Record(self.version, self.status, "2026-11-21", dataset, "http://x", Access(), described, (), {}, created=CREATED)
 
     def plan(self) -> Plan:
         live = self.live
@@ -95,7 +95,7 @@ class Rig:
         return plan(self.trees, self.target, known, version=self.version, final=self.status == "final")
 
     def publish(self, target: Target | None = None) -> Published:
-        return publish(self.plan(), target or self.target, self.wanted(), self.live, created=CREATED)
+        return publish(self.plan(), target or self.target, self.wanted(), self.live)
 
 
 def _volume(relative: str) -> str:

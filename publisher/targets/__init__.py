@@ -6,12 +6,13 @@ from importlib import import_module
 from pathlib import Path
 
 from publisher.errors import InvalidInput, Problem
+from publisher.targets.access import Reach
 from publisher.targets.base import Held, Target
 from publisher.targets.local import DEFAULT_PUBLIC_URL, LocalTarget
 from publisher.targets.nowhere import Nowhere
 from publisher.targets.wire import Notes
 
-__all__ = ["DEFAULT_PUBLIC_URL", "Held", "LocalTarget", "Nowhere", "Target", "open_target"]
+__all__ = ["DEFAULT_PUBLIC_URL", "Held", "LocalTarget", "Nowhere", "Reach", "Target", "open_target"]
 
 
 def open_target(url: str, public_url: str | None, folder: Path, notes: Notes) -> Target:
@@ -37,5 +38,5 @@ def open_target(url: str, public_url: str | None, folder: Path, notes: Notes) ->
         raise InvalidInput(Problem(url, f"{error.name} is not installed, which speaks {scheme}://", hint)) from None
 
 
-_BUCKETS = {"s3": "publisher.targets.s3", "gs": "publisher.targets.gcs"}
+_BUCKETS = {"s3": "publisher.targets.s3.target", "gs": "publisher.targets.gcs.target"}
 _EXTRAS = {"s3": "s3", "gs": "gcs"}

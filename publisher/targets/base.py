@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.parallel import Pace
 from publisher.record import Access
+from publisher.targets.access import Reach
 
 Body = Iterable[bytes]
 Labels = Callable[[], Mapping[str, str]]
@@ -47,7 +48,7 @@ class Target(Protocol):
     def holds(self, entry: Entry, body: Callable[[], Body]) -> bool:
         """Whether the stored bytes and headers are those of the entry; `body` gives the expected bytes anew."""
 
-    def put(  # noqa: PLR0913 - what an object is
+    def put(
         self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
     ) -> str:
         """Store an object whole or not at all; readers see the old bytes or the new ones. Where `body` raises, neither.
@@ -81,13 +82,10 @@ class Target(Protocol):
     def abilities(self, version: str) -> tuple[Ability, ...]:
         """Return what the store can do beyond storing, such as refusing to overwrite; asked of it, not assumed."""
 
-    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
-        """Return what must change for these parts to be read as wanted; empty where they are read so already.
+    def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
+        """Return what must change for a release to be read as wanted; nothing outside its reach becomes public."""
 
-        A part is a key, or the prefix of keys, which ends in a slash. Nothing outside of them becomes public.
-        """
-
-    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+    def set_access(self, access: Access, reach: Reach) -> None:
         """Make these changes; raise Unreachable where this role may not."""
 
     def sign(self, method: str, url: str) -> Signed:

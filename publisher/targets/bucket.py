@@ -6,9 +6,9 @@ import base64
 import itertools
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from time import monotonic
 from typing import IO, TypeVar, cast
@@ -16,6 +16,7 @@ from typing import IO, TypeVar, cast
 from publisher.errors import Conflict, Incomplete, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.record import Access, folder
+from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
 from publisher.targets.lock import held
 from publisher.targets.pace import AdaptivePace
@@ -164,7 +165,7 @@ class Bucket:
 
         return self._persist(key, once)
 
-    def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:  # noqa: PLR0913
+    def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
         name = self.prefix + key
         large = self._persist(key, lambda _: self.wire.large(name, headers, {}, self._notes, size_bytes=about))
@@ -208,10 +209,11 @@ class Bucket:
 
     def tidy(self, version: str) -> int:
         """Abort the unfinished uploads below the release's folder."""
-        count = 0
-        for count, abort in enumerate(self.wire.leftovers(f"{self.prefix}{version}/"), 1):
-            self._persist(version, lambda _: abort())  # noqa: B023
-        return count
+        aborted = 0
+        for abort in self.wire.leftovers(f"{self.prefix}{version}/"):
+            self._persist(version, lambda _, abort=abort: abort())
+            aborted += 1
+        return aborted
 
     def abilities(self, version: str) -> tuple[Ability, ...]:
         """Probe with a canary whether the store refuses to overwrite; what was once seen is remembered."""
@@ -246,18 +248,19 @@ class Bucket:
         first = self._persist(key, refused)
         return self._persist(key, refused) if first is False else first
 
-    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+    def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
         """Tell of nothing: only a kind of bucket knows how it is opened."""
-        del access, parts
+        del access, reach
         return ()
 
-    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+    def set_access(self, access: Access, reach: Reach) -> None:
         """Leave the bucket as it is."""
-        del access, parts
+        del access, reach
 
     def sign(self, method: str, url: str) -> Signed:
         """Return the address with credentials."""
-        return self.wire.sign(method, url)
+        with reachable(self.url):
+            return self.wire.sign(method, url)
 
     # Trying again
 
@@ -317,6 +320,15 @@ class Crc32c:
     def text(self) -> str:
         """The checksum."""
         return base64.b64encode(self._sum.digest()).decode()
+
+
+@contextmanager
+def reachable(place: str) -> Iterator[None]:
+    """Say in words what a store answered to what is asked only once."""
+    try:
+        yield
+    except Trouble as trouble:
+        raise Unreachable(Problem(place, trouble.message, _HINTS.get(trouble.why, ""))) from trouble
 
 
 class _Again(Exception):

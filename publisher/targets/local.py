@@ -12,7 +12,7 @@ import itertools
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from publisher.headers import keeps_gz
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.parallel import Pace, Steady, workers
 from publisher.record import Access
+from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
 from publisher.tree import in_order
 from publisher.work import only_one, trouble
@@ -111,7 +112,7 @@ class LocalTarget:
         with open(self._path(entry.key, entry.headers), "rb") as file:  # noqa: PTH123 - as above
             return hashlib.file_digest(file, "sha256").hexdigest() == entry.stored_sha256
 
-    def put(  # noqa: PLR0913 - what an object is
+    def put(
         self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
     ) -> str:
         """Store an object atomically: written beside, then renamed."""
@@ -170,14 +171,14 @@ class LocalTarget:
         del version
         return ()
 
-    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+    def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
         """Return nothing: who serves the folder reads the access from the record."""
-        del access, parts
+        del access, reach
         return ()
 
-    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+    def set_access(self, access: Access, reach: Reach) -> None:
         """Do nothing: as above."""
-        del access, parts
+        del access, reach
 
     def sign(self, method: str, url: str) -> Signed:
         """Return the address as it is: a folder is read by its owner."""

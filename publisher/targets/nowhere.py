@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO
 
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.parallel import Pace, Steady, workers
 from publisher.record import Access
+from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
 
 
@@ -46,7 +47,7 @@ class Nowhere:
         del entry, body
         return False
 
-    def put(  # noqa: PLR0913 - what an object is
+    def put(
         self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
     ) -> str:
         """Read the body to its end, and forget it."""
@@ -81,14 +82,14 @@ class Nowhere:
         del version
         return ()
 
-    def access_changes(self, access: Access, parts: Sequence[str]) -> tuple[AccessChange, ...]:
+    def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
         """Return none: nobody comes here."""
-        del access, parts
+        del access, reach
         return ()
 
-    def set_access(self, access: Access, parts: Sequence[str]) -> None:
+    def set_access(self, access: Access, reach: Reach) -> None:
         """Do nothing: as above."""
-        del access, parts
+        del access, reach
 
     def sign(self, method: str, url: str) -> Signed:
         """Return the address as it is."""

@@ -51,8 +51,8 @@ class Large(Protocol):
     abreast: int
     """Parts that may be sent at once; 1 where they must come in order."""
 
-    def arrived(self, number: int, size_bytes: int, crc32c: str) -> bool:
-        """Whether an earlier run has sent this very part; of a store that cannot tell its checksum, whether its bytes."""
+    def arrived(self, number: int, data: bytes, crc32c: str) -> bool:
+        """Whether an earlier run has sent this very part; of a store that tells no checksum, whether as many bytes."""
 
     def send(self, number: int, data: bytes, crc32c: str, *, last: bool) -> None:
         """Send one part with its checksum (base64, big-endian), which the store verifies; raise Trouble."""
@@ -70,7 +70,7 @@ class Wire(Protocol):
     def head(self, key: str, *, checksum: bool = False) -> Head | None:
         """Return what is told of an object, or None where there is none; its `crc32c` only where it is asked for."""
 
-    def put(  # noqa: PLR0913 - what an object is
+    def put(
         self,
         key: str,
         data: bytes,

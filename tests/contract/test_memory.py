@@ -30,7 +30,7 @@ tree = Tree("a", "v1/a", Path(sys.argv[1]), role=role, encoded_names=True)
 made = plan((tree,), Nowhere(), None, version="v1", final=True)
 planned = perf_counter()
 wanted = Record("v1", "final", "2026-11-21", {}, "", Access(), (), (), {})
-done = publish(made, Nowhere(), wanted, None, created="")
+done = publish(made, Nowhere(), wanted, None)
 assert done.uploaded == int(sys.argv[2]), done.uploaded
 seconds = planned - start, perf_counter() - planned
 print(f"{done.uploaded:,} objects: plan {done.uploaded / seconds[0]:,.0f}/s, publish {done.uploaded / seconds[1]:,.0f}/s",

@@ -419,10 +419,10 @@ def test_a_final_record_is_created_and_never_replaced(small: Rig) -> None:
     other = Rig(small.folder / "other", status="final", place=small.root)
     other.write("z.txt", "other")
     other_made, other_wanted = other.plan(), other.wanted()
-    publish(made, small.target, wanted, None, created="now")
+    publish(made, small.target, wanted, None)
     before = (small.root / RECORD).read_bytes()
     with pytest.raises(Conflict) as caught:
-        publish(other_made, other.target, other_wanted, None, created="later")
+        publish(other_made, other.target, other_wanted, None)
     assert caught.value.problems[0].where == RECORD
     assert (small.root / RECORD).read_bytes() == before
     assert complete(small)

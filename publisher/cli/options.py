@@ -1,0 +1,49 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+VERIFY_FOUND = 8
+PLAN_CHANGES = 10
+
+
+class Until(StrEnum):
+    """Steps that `release` can stop after."""
+
+    STAGE = "stage"
+    PLAN = "plan"
+    PUBLISH = "publish"
+    VERIFY = "verify"
+
+
+class Depth(StrEnum):
+    """How much of the content `verify` reads."""
+
+    QUICK = "quick"
+    SAMPLE = "sample"
+    FULL = "full"
+
+
+ManifestPath = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="The release's YAML manifest.", show_default=False)
+]
+TargetName = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", metavar="NAME|URL|PATH", help="Where the release goes; default: the manifest's first."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what was asked for, and errors.")]
+DepthOption = Annotated[
+    Depth, typer.Option("--depth", help="Content that is read: none, a sample of each artifact, all.")
+]
+NoAccess = Annotated[bool, typer.Option("--no-access", help="Leave CORS and public reading of the bucket alone.")]
+Checksum = Annotated[
+    bool, typer.Option("--checksum", help="Read every source, also where size, time and inode are as they were.")
+]

@@ -1,0 +1,75 @@
+"""A listing in the order of keys, whatever the order in which a store lists.
+
+Amazon's buckets list by the bytes of the key, and begin behind any key; its directory buckets have no order
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html). Other stores may walk a tree: SeaweedFS tells
+`a`, `a/b`, `a-b`, and behind `a` it begins with `a-b`. So theirs is read whole and sorted, through the disk where it
+is long.
+
+obstore is quick, but takes `a/` for `a`, and gives up at a key such as `a//b`. Where either shows, boto3 goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import obstore
+from obstore.store import S3Store
+
+from publisher.objects import UNTOLD, Stored
+from publisher.targets.s3.connection import Connection
+from publisher.targets.s3.troubles import OddKey
+from publisher.targets.wire import Trouble, Why
+from publisher.tree import in_order
+
+_PAGE = 1000  # the most that a store tells at once
+_DIRECTORY_BUCKET = "--x-s3"  # how their names end
+
+
+def listed(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
+    """List what lies below a prefix and sorts after a key, in the order of keys."""
+    if connection.settings.aws and not connection.bucket.endswith(_DIRECTORY_BUCKET):
+        yield from ascending(connection, prefix, after)
+        return
+    try:
+        yield from in_order(found for found in _quick(connection, prefix) if found.key > after)
+    except OddKey:  # met before the first was passed on: sorting has read them all by then
+        yield from in_order(found for found in _careful(connection, prefix) if found.key > after)
+
+
+def ascending(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
+    """Pass on what a store lists in order; raise Trouble where it does not."""
+    last = after
+    try:
+        for found in _quick(connection, prefix, after):
+            if found.key <= last:
+                break
+            yield found
+            last = found.key
+        else:
+            return
+    except OddKey:
+        pass
+    for found in _careful(connection, prefix, last):
+        if found.key <= last:
+            raise Trouble(Why.WRONG, f"the store lists {found.key} after {last}, which is not the order of keys")
+        yield found
+        last = found.key
+
+
+def _quick(connection: Connection, prefix: str, after: str = "") -> Iterator[Stored]:
+    def begin(store: S3Store) -> Iterator[Any]:
+        return iter(obstore.list(store, prefix or None, offset=after or None, chunk_size=_PAGE))
+
+    pages = connection.quick(begin, again=True)
+    while page := connection.quick(lambda _: next(pages, None), again=True):
+        for found in page:
+            if found["path"].startswith(prefix):  # the empty object that stands for the folder itself does not
+                yield Stored(found["path"], found["size"], UNTOLD, found["e_tag"] or "")
+
+
+def _careful(connection: Connection, prefix: str, after: str = "") -> Iterator[Stored]:
+    marker = {"ContinuationToken": "NextContinuationToken"}
+    for found in connection.pages("list_objects_v2", "Contents", marker, Prefix=prefix, StartAfter=after):
+        if found["Key"] != prefix:
+            yield Stored(found["Key"], found["Size"], UNTOLD, found.get("ETag", ""))
