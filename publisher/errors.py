@@ -76,6 +76,13 @@ class Damaged(PublisherError):
     headline = "What is live is damaged"
 
 
+class Exposed(PublisherError):
+    """What is to be private can be read by strangers, and this role cannot shut it."""
+
+    exit_code = 7
+    headline = "This target is to be private, and strangers may read it; nothing was written"
+
+
 class Unreachable(PublisherError):
     """The target does not answer, refuses, or does not know our credentials."""
 

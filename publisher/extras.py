@@ -34,8 +34,8 @@ def extras(target: Target, live: Record) -> Iterator[Finding]:
             if found <= MAX_NAMED:
                 on_disk = isinstance(target, LocalTarget) and stored.content_encoding
                 message = f"lies at the target, but is no object of {live.release}; remove it by hand: publisher never deletes"
-                severity = "error" if live.status == "final" else "note"
-                yield Finding("extra", severity, f"{stored.key}.gz" if on_disk else stored.key, message)
+                key = f"{stored.key}.gz" if on_disk else stored.key
+                yield Finding("extra", "error" if live.status == "final" else "note", key, message)
     if found > MAX_NAMED:
         yield Finding("extra", "note", live.release, f"and {found - MAX_NAMED:,} more that are no objects")
 

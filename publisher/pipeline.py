@@ -17,8 +17,9 @@ from publisher.run import (
     described,
     live_record,
     new_words,
-    open_doors,
     reach,
+    set_doors,
+    shut_doors,
     start,
     still_live,
     wanted,
@@ -76,14 +77,14 @@ def release(
         if until == "plan":
             return run
         with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
+            if run.access.mode == "private":
+                shut_doors(run)
             still_live(run, live)  # nothing was written, not even a lock, until the plan was good
             new = wanted(run.staged, run.target.public_url, run.access)
             run.published = publish.publish(
                 run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held
             )
-            run.target.tidy(run.version)
-            if run.doors:
-                run.doors = open_doors(run)
+            set_doors(run)
         if until != "publish":
             from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
 
@@ -107,11 +108,9 @@ def validate(path: Path, progress: Progress = SILENCE) -> Run:
 def set_access(path: Path, to: str | None) -> tuple[Run, tuple[AccessChange, ...]]:
     """Set CORS and public reading alone; return the run, with what is left for others to do, and what was done."""
     run = start(manifest.load(path), to)
-    wanted_ = run.target.access_changes(run.access, reach(run))
-    if any(change.op != "!" for change in wanted_):
-        run.target.set_access(run.access, reach(run))
-    run.doors = run.target.access_changes(run.access, reach(run))
-    return run, tuple(change for change in wanted_ if change not in run.doors)
+    before = run.doors = run.target.access_changes(run.access, reach(run))
+    set_doors(run)
+    return run, tuple(change for change in before if change not in run.doors)
 
 
 def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:

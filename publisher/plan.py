@@ -108,6 +108,10 @@ class _Changes:
             change = next(spooled, None)
 
 
+_OPS = {op.value: op for op in Op}
+_FORMS = {form.value: form for form in Form}
+
+
 def _packed(change: Change) -> tuple[Any, ...]:
     """Return a change as tuples, strings and numbers."""
     spec, entry = change.spec, change.entry
@@ -119,11 +123,11 @@ def _packed(change: Change) -> tuple[Any, ...]:
 def _unpacked(row: tuple[Any, ...]) -> Change:
     spec, entry = row[5], row[6]
     if spec is not None:
-        known = Known._make((spec[9][0], Form(spec[9][1]), *spec[9][2:])) if spec[9] else None
-        spec = ObjectSpec._make((*spec[:5], Form(spec[5]), _headers(spec[6]), *spec[7:9], known))
+        known = Known._make((spec[9][0], _FORMS[spec[9][1]], *spec[9][2:])) if spec[9] else None
+        spec = ObjectSpec._make((*spec[:5], _FORMS[spec[5]], _headers(spec[6]), *spec[7:9], known))
     if entry is not None:
         entry = Entry._make((*entry[:6], _headers(entry[6])))
-    return Change._make((Op(row[0]), *row[1:5], spec, entry, row[7]))
+    return Change._make((_OPS[row[0]], *row[1:5], spec, entry, row[7]))
 
 
 def _plain(headers: Headers) -> tuple[str, str | None, str]:

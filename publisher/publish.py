@@ -70,8 +70,7 @@ def publish(
     todo = plan.tally(Op.ADD, Op.REPLACE)
     if live is not None and not plan.news and not todo.objects:
         return _unchanged(target, wanted, live, held or _Free())
-    if live is None:
-        _begin(target, wanted)
+    fresh = live is None and _begin(target, wanted)
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())
         try:
@@ -90,6 +89,7 @@ def publish(
             )
         ref = _put_inventory(target, file, wanted.release, rows)
         complete = replace(run.complete(wanted), inventory=ref)
+    target.tidy(wanted.release, fresh=fresh)
     target.settle()
     _commit(target, complete, live, held or _Free())
     return replace(done, record=complete, committed=True)
@@ -201,13 +201,15 @@ class _Sender:
             raise
 
 
-def _begin(target: Target, wanted: Record) -> None:
-    """Mark the release's folder as begun, so that a rerun knows what it finds there for its own."""
+def _begin(target: Target, wanted: Record) -> bool:
+    """Mark the release's folder as begun, so that a rerun knows what it finds there for its own; say if this run is it."""
     data = json.dumps({"release": wanted.release, "begun": wanted.created}).encode() + b"\n"
     with suppress(Conflict):  # an unfinished run has begun it
         target.put(
             record.begun_key(wanted.release), [data], headers(rule("scene"), encoded=False, final=True), create=True
         )
+        return True
+    return False
 
 
 def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> InventoryRef:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from publisher import __version__, inventory, record, work
-from publisher.errors import Damaged, InvalidInput, Locked, Problem, Unreachable
+from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.objects import Ability, AccessChange, Entry, Plan, Report
@@ -49,6 +49,7 @@ class Run:
     words: tuple[str, ...] = ()  # what the manifest says in other words than the live record
     doors: tuple[AccessChange, ...] = ()  # what must change for it to be read as wanted
     abilities: tuple[Ability, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -126,16 +127,20 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
 def reach(run: Run) -> Reach:
     """Return what of a target a release opens: its folder, the list of releases, and what lies elsewhere."""
     release = run.manifest.release
-    own = [release.key(artifact) for artifact in release.artifacts if artifact.external is None]
+    own = [key for artifact in release.artifacts if artifact.external is None for key in _keys(release.key(artifact))]
     listed = record.parse_releases(run.target.read(record.RELEASES_KEY))
     others: list[str] = []
     for ref in listed.values():
         data = run.target.read(ref.record) if ref.version != run.version else None
         other = record.parse(data, ref.record) if data else None
         if other is not None and other.access.mode == "public":
-            keys = [artifact.key for artifact in other.artifacts if artifact.key]
-            others += _opened(other.release, keys)
+            others += _opened(other.release, (key for a in other.artifacts if a.key for key in _keys(a.key)))
     return Reach(_opened(run.version, own), (record.RELEASES_KEY,), tuple(others))
+
+
+def _keys(key: str) -> tuple[str, str]:
+    """Return where an artifact's objects lie: at its key, and what is made beside a volume."""
+    return key, f"{key}-segment-properties"
 
 
 def _opened(version: str, keys: Iterable[str]) -> tuple[str, ...]:
@@ -144,11 +149,22 @@ def _opened(version: str, keys: Iterable[str]) -> tuple[str, ...]:
     return f"{version}/", *(name for key in dict.fromkeys(elsewhere) for name in (key, f"{key}/"))
 
 
-def open_doors(run: Run) -> tuple[AccessChange, ...]:
-    """Set access as far as this role may; return what is left to be done by somebody else."""
-    with suppress(Unreachable):
-        run.target.set_access(run.access, reach(run))
-    return run.target.access_changes(run.access, reach(run))
+def set_doors(run: Run) -> None:
+    """Set access as far as this role may; what is left is to be done by somebody else, who is told why."""
+    if any(change.op != "!" for change in run.doors):
+        try:
+            run.target.set_access(run.access, reach(run))
+        except Unreachable as error:
+            run.warnings = (*run.warnings, *error.problems)
+        run.doors = run.target.access_changes(run.access, reach(run))
+
+
+def shut_doors(run: Run) -> None:
+    """Shut what is to be private before anything is written to it; raise Exposed where it stays open."""
+    set_doors(run)
+    exposed = [door for door in run.doors if door.op != "!" or (door.what == "public read" and door.after)]
+    if exposed:
+        raise Exposed([Problem(door.place, door.reason, door.after) for door in exposed])
 
 
 def new_words(run: Run, staged: Staged, live: Record | None) -> tuple[str, ...]:

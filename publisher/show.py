@@ -54,8 +54,10 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
             screen.warn(
                 [Problem("", message, "the final record keeps what it said; publish a new version to change it")]
             )
+        doors(screen, run)
     elif run.plan is not None:
         plan(screen, run.plan, LINES)
+        doors(screen, run)
     findings: list[Finding] = []
     if run.report is not None:
         findings = list(run.report.findings)

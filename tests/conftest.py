@@ -15,3 +15,9 @@ pytest_plugins = ["tests.servers.fixtures"]
 def rig(tmp_path: Path) -> Rig:
     """A release of nothing yet: write its sources, then plan and publish it."""
     return Rig(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _at_a_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests compare what people read; in CI, workflow commands would be among it."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)

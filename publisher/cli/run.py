@@ -119,7 +119,7 @@ def release(
                 progress=progress,
             )
         assert run.staged is not None
-        screen.warn(run.staged.warnings)
+        screen.warn((*run.staged.warnings, *run.warnings))
         screen.finish(**show.run(screen, run))
         if run.report is not None and not run.report.ok:
             raise SystemExit(VERIFY_FOUND)
@@ -166,5 +166,6 @@ def access(manifest: ManifestPath, target: TargetName = None, as_json: AsJson = 
         show.doors(screen, run)
         if not done and not run.doors:
             screen.say(f"access to {run.target.url} is as the manifest wants it", "green")
+        screen.warn(run.warnings)
         rows = [change._asdict() for change in done]
         screen.finish(target=run.target.url, changed=rows, left=[change._asdict() for change in run.doors])

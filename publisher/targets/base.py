@@ -76,8 +76,11 @@ class Target(Protocol):
     def settle(self) -> None:
         """Return once everything that was put before survives a loss of power."""
 
-    def tidy(self, version: str) -> int:
-        """Take away what unfinished uploads of a release left behind that is no object; return how many there were."""
+    def tidy(self, version: str, *, fresh: bool = False) -> int:
+        """Take away what unfinished uploads of a release left behind that is no object; return how many there were.
+
+        `fresh` says that there was no earlier run.
+        """
 
     def abilities(self, version: str) -> tuple[Ability, ...]:
         """Return what the store can do beyond storing, such as refusing to overwrite; asked of it, not assumed."""

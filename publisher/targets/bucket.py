@@ -51,6 +51,7 @@ class Bucket:
         self.wire = wire
         self.prefix = f"{prefix}/" if prefix else ""
         self._notes = notes
+        self._in_parts = False  # whether this run has sent an object in parts
 
     # Reading
 
@@ -167,7 +168,7 @@ class Bucket:
 
     def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
-        name = self.prefix + key
+        name, self._in_parts = self.prefix + key, True
         large = self._persist(key, lambda _: self.wire.large(name, headers, {}, self._notes, size_bytes=about))
         total, size = Crc32c(), 0
         with ThreadPoolExecutor(large.abreast) as pool:
@@ -176,7 +177,7 @@ class Bucket:
                 total.add(data)
                 size += len(data)
                 crc32c = Crc32c(data).text
-                if large.arrived(number, len(data), crc32c):
+                if large.arrived(number, data, crc32c):
                     continue
                 if len(flying) == large.abreast:
                     flying.popleft().result()
@@ -207,8 +208,10 @@ class Bucket:
     def settle(self) -> None:
         """Return: a bucket that has answered has stored."""
 
-    def tidy(self, version: str) -> int:
-        """Abort the unfinished uploads below the release's folder."""
+    def tidy(self, version: str, *, fresh: bool = False) -> int:
+        """Abort the unfinished uploads below the release's folder, where there can be any."""
+        if fresh and not self._in_parts:
+            return 0
         aborted = 0
         for abort in self.wire.leftovers(f"{self.prefix}{version}/"):
             self._persist(version, lambda _, abort=abort: abort())

@@ -161,9 +161,9 @@ class LocalTarget:
         """Flush the file systems once: an fsync for each of a million chunks would take hours."""
         os.sync()
 
-    def tidy(self, version: str) -> int:
+    def tidy(self, version: str, *, fresh: bool = False) -> int:
         """Return 0: taking the lock has tidied already."""
-        del version
+        del version, fresh
         return 0
 
     def abilities(self, version: str) -> tuple[Ability, ...]:

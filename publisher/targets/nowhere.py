@@ -72,9 +72,9 @@ class Nowhere:
     def settle(self) -> None:
         """Return: nothing can be lost."""
 
-    def tidy(self, version: str) -> int:
+    def tidy(self, version: str, *, fresh: bool = False) -> int:
         """Return 0: nothing is left behind."""
-        del version
+        del version, fresh
         return 0
 
     def abilities(self, version: str) -> tuple[Ability, ...]:

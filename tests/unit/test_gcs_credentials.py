@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,7 @@ from threading import Lock
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth._cloud_sdk import CLOUD_SDK_CLIENT_ID
 
 from publisher.objects import Headers
 from publisher.targets.gcs import GcsWire, service
@@ -127,19 +131,21 @@ def test_a_key_file_is_found_and_its_token_shown(wire: GcsWire, google: Google) 
 
 
 @pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("project", ["lab", None])
 def test_a_login_by_gcloud_is_found(
-    wire: GcsWire, google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    wire: GcsWire, google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: str | None
 ) -> None:
-    told = {"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}
+    told = {"type": "authorized_user", "client_id": CLOUD_SDK_CLIENT_ID, "client_secret": "b", "refresh_token": "c"}
     file = tmp_path / "gcloud" / "application_default_credentials.json"
     file.parent.mkdir()
-    file.write_text(json.dumps({**told, "quota_project_id": "lab"}))
+    file.write_text(json.dumps({**told, "quota_project_id": project} if project else told))
     monkeypatch.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", f"{wire.service.endpoint}/token")
 
-    assert wire.head("a")
+    with warnings.catch_warnings(record=True) as warned:
+        assert wire.head("a")
     assert google.asked == ["Bearer token-0"]
-    assert wire.sign("GET", "")[1]["x-goog-user-project"] == "lab"
-    assert capfd.readouterr() == ("", "")
+    assert wire.sign("GET", "")[1].get("x-goog-user-project") == project
+    assert not warned
 
 
 @pytest.mark.usefixtures("account")
@@ -234,6 +240,21 @@ def test_without_credentials_one_is_a_stranger_and_told_so_when_refused(wire: Gc
 
     proxy.plan = lambda request: status(200, {}, HEAD) if "authorization" not in request.headers else status(401)
     assert wire.head("a")
+
+
+STRANGER = """
+from publisher.targets.gcs import GcsWire, service
+wire = GcsWire("releases")
+wire.service.credentials = service.Credentials(anonymous=False)
+assert wire.sign("GET", "") == ("", {})
+"""
+
+
+@pytest.mark.usefixtures("nobody")
+def test_to_look_for_credentials_prints_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", STRANGER], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_key_file_that_is_not_there_is_named(wire: GcsWire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ the machine's own account. https://cloud.google.com/docs/authentication/applicat
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 import warnings
@@ -72,10 +71,8 @@ class Credentials:
 def _default() -> GoogleCredentials:
     import google.auth  # noqa: PLC0415 - 34 ms, and only where there is a bucket
 
-    # What it would print of projects and quotas is of no concern to storage.
-    logging.getLogger("google.auth").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # quotas are no concern of storage
         found, _ = google.auth.default(scopes=SCOPES)
     return found
 

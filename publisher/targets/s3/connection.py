@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -110,7 +111,11 @@ class _Made:
 
     @cached_property
     def settings(self) -> Settings:
-        return self._told or self.sdk.settings
+        found = self._told or self.sdk.settings
+        parts = urlsplit(found.endpoint)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:  # it would make obstore panic
+            raise Trouble(Why.WRONG, f"AWS_ENDPOINT_URL is no address: {found.endpoint}")
+        return found
 
     @cached_property
     def store(self) -> S3Store:

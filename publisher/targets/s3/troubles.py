@@ -56,6 +56,7 @@ _SENTENCES = {
     "NoSuchUpload": "the unfinished upload is not there any more",
     "InvalidAccessKeyId": "the store does not know this access key: is it the right AWS_PROFILE or AWS_ACCESS_KEY_ID?",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: set AWS_SECRET_ACCESS_KEY anew",
+    "NoSuchKey": "what was to be replaced is not there",
     "ConditionalRequestConflict": "somebody else writes the same object at this moment",
     "PreconditionFailed": "something else is there",
 }
@@ -118,9 +119,9 @@ def of_botocore(error: Exception, place: str) -> Trouble:
         return Answered(
             Said(
                 about.get("HTTPStatusCode", 0),
-                _code(told.get("Code", "")),
-                told.get("Message", ""),
-                headers.get("x-amz-bucket-region") or told.get("Region", ""),
+                _code(told.get("Code") or ""),
+                told.get("Message") or "",
+                headers.get("x-amz-bucket-region") or told.get("Region") or "",
                 told.get("ServerTime") or headers.get("date", ""),
                 _seconds(headers.get("retry-after", "")),
             )
@@ -131,7 +132,7 @@ def of_botocore(error: Exception, place: str) -> Trouble:
     if "Token" in name or "CredentialRetrieval" in name:  # of single sign-on, of a profile's own program
         return _nobody(text)
     if "Connect" in name or "Timeout" in name or name in {"SSLError", "HTTPClientError", "ResponseStreamingError"}:
-        return _unanswered(text, place)
+        return _unanswered(f"{text} {getattr(error, 'kwargs', {}).get('error')!r}", place)
     return Trouble(Why.WRONG, _short(text))
 
 
@@ -167,15 +168,14 @@ def _unanswered(account: str, place: str) -> Trouble:
     """Say why nobody answered, by what the operating system or the encryption tells in passing."""
     if "InvalidCertificate" in account or "CERTIFICATE_VERIFY" in account:
         return Trouble(Why.WRONG, f"{place} {_UNTRUSTED}")
-    if "BadScheme" in account:
-        return Trouble(Why.WRONG, f"{place} is no address: check AWS_ENDPOINT_URL")
-    if re.search(r"dns error|Could not connect.*resolve|Name or service not known|getaddrinfo", account):
+    if re.search(r"dns error|NameResolutionError", account):
         return _lost(place, "has a name that nobody knows: is AWS_ENDPOINT_URL right, and the network there?")
     if re.search(r"refused", account, re.IGNORECASE):
         return _lost(place, "refuses connections: is AWS_ENDPOINT_URL right?")
     if re.search(r"timed ?out|timeout", account, re.IGNORECASE):
         return _lost(place, "does not answer")
-    return _lost(place, "broke off the connection" if "onnect" not in account else "cannot be connected to")
+    never = re.search(r"kind: Connect|Could not connect", account)
+    return _lost(place, "cannot be connected to" if never else "broke off the connection")
 
 
 def _nobody(why: str) -> Trouble:
