@@ -87,7 +87,9 @@ class Rig:
             Described(tree.artifact, "files", tree.artifact, "", "Files", tree.key, None) for tree in self.trees
         )
         dataset = {"name": "small", "title": self.title}
-        return Record(self.version, self.status, "2026-11-21", dataset, "http://x", Access(), described, (), {}, created=CREATED)
+        return Record(
+            self.version, self.status, "2026-11-21", dataset, "http://x", Access(), described, (), {}, created=CREATED
+        )
 
     def plan(self) -> Plan:
         live = self.live

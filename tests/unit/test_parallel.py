@@ -88,7 +88,9 @@ def test_the_first_failure_in_order_is_raised_and_nothing_more_begins() -> None:
         taken.extend(results)
     assert taken == list(range(100))
     assert len(begun) < 1000
-    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread() and "_work" in thread.name]
+    assert not [
+        thread for thread in threading.enumerate() if thread is not threading.main_thread() and "_work" in thread.name
+    ]
 
 
 class Changing:

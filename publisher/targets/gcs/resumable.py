@@ -77,10 +77,10 @@ class Resumable:
             session.notes.set(session.note, self._target)
         self._had = self._known()
 
-    def arrived(self, number: int, size_bytes: int, crc32c: str) -> bool:
+    def arrived(self, number: int, data: bytes, crc32c: str) -> bool:
         """Whether an earlier run has sent so many bytes; whether they are the same shows at the end."""
         del crc32c
-        return number * self.part_bytes + size_bytes <= self._had
+        return number * self.part_bytes + len(data) <= self._had
 
     def send(self, number: int, data: bytes, crc32c: str, *, last: bool) -> None:
         """Send a part, or what is still missing of it. The last is kept for `finish`, with the checksum of all."""
