@@ -113,7 +113,7 @@ def schema(
     """Print the manifest's JSON Schema, which editors complete from."""
     screen = Screen()
     with guarded(screen):
-        from publisher import manifest as model  # noqa: PLC0415
+        from publisher.manifest import schema as model  # noqa: PLC0415
 
         text = json.dumps(model.schema(), indent=1, ensure_ascii=False)
         if out is None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from publisher.manifest.load import Manifest, load
-from publisher.manifest.model import Layer, Release, Scene, Target, schema, unit_nm
+from publisher.manifest.model import Layer, Release, Scene, Target, unit_nm
 
-__all__ = ["Layer", "Manifest", "Release", "Scene", "Target", "load", "schema", "unit_nm"]
+__all__ = ["Layer", "Manifest", "Release", "Scene", "Target", "load", "unit_nm"]

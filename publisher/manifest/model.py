@@ -280,14 +280,6 @@ class Release(_Sections):
         return self.space.value() if self.space else None
 
 
-def schema() -> dict[str, Any]:
-    """Return the manifest's JSON Schema, which editors complete from."""
-    made: dict[str, Any] = Release.model_json_schema(by_alias=True)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = "publisher release manifest"
-    return made
-
-
 def unit_nm(space: record.Space) -> Triple:
     """Return the voxel of a space in nm."""
     factor = nanometres(space.units)

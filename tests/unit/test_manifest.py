@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from publisher import manifest, stage
 from publisher.errors import InvalidInput, Problem
+from publisher.manifest.schema import schema
 from publisher.manifest import Manifest
 from publisher.record import Space
 
@@ -295,11 +296,11 @@ def test_what_is_html(text: str, tmp_path: Path) -> None:
 
 def test_the_schema_on_disk_is_ours() -> None:
     """Write it anew with `publisher schema --out releases/schema.json`."""
-    assert json.loads((RELEASES / "schema.json").read_text(encoding="utf-8")) == manifest.schema()
+    assert json.loads((RELEASES / "schema.json").read_text(encoding="utf-8")) == schema()
 
 
 def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(manifest.schema())
+    jsonschema.Draft202012Validator.check_schema(schema())
 
 
 @pytest.mark.parametrize("path", sorted(RELEASES.glob("*.yaml")), ids=lambda path: path.name)
@@ -318,14 +319,14 @@ def test_the_schema_knows_mistakes() -> None:
 
 
 def test_the_schema_describes_what_editors_show() -> None:
-    described = manifest.schema()["$defs"]["Table"]["properties"]
+    described = schema()["$defs"]["Table"]["properties"]
     assert [name for name, field in described.items() if "description" not in field] == []
 
 
 def _editor(text: str) -> Any:
     """Yield what an editor would underline; it reads dates as text."""
     value = json.loads(json.dumps(yaml.safe_load(text), default=str))
-    return jsonschema.Draft202012Validator(manifest.schema()).iter_errors(value)
+    return jsonschema.Draft202012Validator(schema()).iter_errors(value)
 
 
 # --- no document breaks the reader ------------------------------------------------------------------------------------
