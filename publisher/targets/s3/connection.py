@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from threading import RLock
@@ -22,7 +23,7 @@ from publisher.targets.s3.settings import (
     of_environment,
     speaking_plainly,
 )
-from publisher.targets.s3.troubles import of_obstore
+from publisher.targets.s3.troubles import Answered, elsewhere, of_obstore
 from publisher.targets.wire import Trouble, Why
 
 if TYPE_CHECKING:  # what obstore has only for type checkers
@@ -66,6 +67,8 @@ class Connection:
         except (BaseError, OSError, ValueError) as error:
             trouble = of_obstore(error, made.settings.endpoint)
             self._renew(made, trouble)
+            if isinstance(trouble, Answered) and trouble.is_elsewhere:
+                trouble = elsewhere(self._region())
             raise trouble from error
 
     def careful(self, operation: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3 has no types
@@ -80,16 +83,22 @@ class Connection:
             self._renew(made, trouble)
             raise
 
-    def pages(self, operation: str, what: str, markers: Mapping[str, str], **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
+    def pages(self, operation: str, markers: Mapping[str, str], **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
         """Yield what is told in pages; `markers`: which argument takes the word that tells where the next begins."""
         place: dict[str, Any] = {}
         while True:
             page = self.careful(operation, **arguments, **place)
-            yield from page.get(what, ())
+            yield page
             following = {name: page[told] for name, told in markers.items() if page.get(told)}
             if not page.get("IsTruncated") or not following or following == place:
                 return
             place = following
+
+    def _region(self) -> str:
+        """Return the region that the bucket lies in, which is told in a header; "" where it is not."""
+        with suppress(Trouble):
+            return str(self.careful("head_bucket").get("BucketRegion", ""))
+        return ""
 
     def _renew(self, made: _Made, trouble: Trouble) -> None:
         """Have the next request look for credentials anew where these have expired."""

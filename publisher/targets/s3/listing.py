@@ -70,6 +70,7 @@ def _quick(connection: Connection, prefix: str, after: str = "") -> Iterator[Sto
 
 def _careful(connection: Connection, prefix: str, after: str = "") -> Iterator[Stored]:
     marker = {"ContinuationToken": "NextContinuationToken"}
-    for found in connection.pages("list_objects_v2", "Contents", marker, Prefix=prefix, StartAfter=after):
-        if found["Key"] != prefix:
-            yield Stored(found["Key"], found["Size"], UNTOLD, found.get("ETag", ""))
+    for page in connection.pages("list_objects_v2", marker, Prefix=prefix, StartAfter=after):
+        for found in page.get("Contents", ()):
+            if found["Key"] != prefix:
+                yield Stored(found["Key"], found["Size"], UNTOLD, found.get("ETag", ""))

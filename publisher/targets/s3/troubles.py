@@ -20,6 +20,8 @@ from publisher.targets.wire import Trouble, Why
 MISSING = 404
 UNSATISFIABLE = 416
 NO_BUCKET = "NoSuchBucket"
+_MOVED = 301
+_REDIRECT = "PermanentRedirect"
 _LONGEST = 400  # characters of what a store says that people are shown
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -41,7 +43,7 @@ _CODES = {
     "SlowDown": Why.BUSY,
     "RequestTimeout": Why.LOST,  # the store waited too long for the body
     "IncompleteBody": Why.LOST,
-    "PermanentRedirect": Why.WRONG,
+    _REDIRECT: Why.WRONG,
     "AuthorizationHeaderMalformed": Why.WRONG,
     "InvalidBucketState": Why.WRONG,
 }
@@ -50,7 +52,7 @@ _STATUSES |= {409: Why.BUSY, 412: Why.CONDITION} | dict.fromkeys(_BUSY, Why.BUSY
 
 _LOG_IN = "the credentials have expired: log in again, such as by aws sso login"
 _NO_KEYS = "no credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_ELSEWHERE = "the bucket lies in another region{}: set AWS_REGION to it"
+_ELSEWHERE = "the bucket lies in {}: set AWS_REGION to it"
 _SENTENCES = {
     "NoSuchBucket": "there is no such bucket here",
     "NoSuchUpload": "the unfinished upload is not there any more",
@@ -60,7 +62,7 @@ _SENTENCES = {
     "ConditionalRequestConflict": "somebody else writes the same object at this moment",
     "PreconditionFailed": "something else is there",
 }
-_OTHER_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed"})
+_OTHER_REGION = frozenset({_REDIRECT, "AuthorizationHeaderMalformed"})
 _UNTRUSTED = "does not show a certificate that is trusted here: set AWS_CA_BUNDLE to the file of its authority"
 
 
@@ -80,8 +82,13 @@ class Answered(Trouble):
 
     def __init__(self, said: Said) -> None:
         """Take the answer."""
-        self.status, self.code = said.status, said.code
+        self.status, self.code, self.region = said.status, said.code, said.region
         super().__init__(_why(said), _sentence(said), retry_after=said.retry_after)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the bucket lies in another region, which was not named."""
+        return self.code in _OTHER_REGION and not self.region
 
 
 class OddKey(Trouble):
@@ -100,7 +107,7 @@ def of_obstore(error: Exception, place: str) -> Trouble:
         told = {name: _element(body, name) for name in ("Code", "Message", "Region", "ServerTime")}
         return Answered(Said(int(found[1]), told["Code"], told["Message"], told["Region"], told["ServerTime"]))
     if "redirect without LOCATION" in text:
-        return Answered(Said(301, "PermanentRedirect", ""))
+        return elsewhere("")
     if "credential provider: " in text:
         return _nobody(text.partition("credential provider: ")[2].partition(": ")[2])
     if isinstance(error, (ValueError, InvalidPathError)):
@@ -136,6 +143,11 @@ def of_botocore(error: Exception, place: str) -> Trouble:
     return Trouble(Why.WRONG, _short(text))
 
 
+def elsewhere(region: str) -> Trouble:
+    """Say that the bucket lies in another region, and in which where that is known."""
+    return Answered(Said(_MOVED, _REDIRECT, "", region))
+
+
 def no_credentials() -> Trouble:
     """Say that nobody is logged in."""
     return Trouble(Why.REFUSED, _NO_KEYS)
@@ -152,7 +164,7 @@ def _sentence(said: Said) -> str:
     if why is Why.EXPIRED:
         return _LOG_IN
     if said.code in _OTHER_REGION:
-        return _ELSEWHERE.format(f" ({said.region})" if said.region else "")
+        return _ELSEWHERE.format(f"the region {said.region}" if said.region else "another region")
     what = " ".join(filter(None, (str(said.status or ""), said.code)))
     if why is Why.CORRUPT:
         return f"the store got other bytes than were sent ({what})"
@@ -194,6 +206,7 @@ def _minutes_off(server_time: str) -> str:
         there = datetime.fromisoformat(server_time) if server_time[:1].isdigit() else parsedate_to_datetime(server_time)
     except (TypeError, ValueError):
         return "many minutes"
+    there = there.replace(tzinfo=there.tzinfo or UTC)
     minutes = round(abs((datetime.now(UTC) - there).total_seconds()) / 60)
     return f"{minutes} minute{'s' * (minutes != 1)}"
 

@@ -5,8 +5,9 @@ but not the headers that its object will have. So a digest of these is in the si
 more. An upload with parts of that very size was begun for the same headers, also where no note of it is left.
 
 Every part goes with its CRC32C and, in what is signed, its SHA-256; the whole with its CRC32C, which the store computes
-from those of the parts: ChecksumType FULL_OBJECT in
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html.
+from those of the parts (ChecksumType FULL_OBJECT in
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). A store that knows only
+checksums of checksums says so by not saying that it is for the whole: https://github.com/minio/minio/issues/20944.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _MIB = 1 << 20
 _MOST_PARTS = 9_000  # of the 10,000 that S3 takes: the size is told in advance, and may be a little wrong
 _ABREAST = 4
 _LOOKED_AT = 8  # unfinished uploads of one key, the newest first
+_WHOLE = "FULL_OBJECT"
 _FORM = 1  # of these uploads: others are not gone on with
 _NOT_TOLD = frozenset({Why.GONE, Why.REFUSED, Why.WRONG})  # it is over, or not for this role, or not in this store
 _ENDED = "the store has ended this upload early; run the same command again, and it begins anew"
@@ -65,10 +67,13 @@ class Upload:
 
     abreast = _ABREAST
 
-    def __init__(self, draft: Draft, identity: str, found: dict[int, Part]) -> None:
-        """Take an upload that there is, and what parts it has, by their numbers, which S3 counts from 1."""
+    def __init__(self, draft: Draft, identity: str, found: dict[int, Part], *, whole: bool) -> None:
+        """Take an upload that there is, and what parts it has, by their numbers, which S3 counts from 1.
+
+        `whole` says that the store compares the checksum of the whole.
+        """
         self.part_bytes = draft.part_bytes
-        self._draft, self._identity, self._found = draft, identity, found
+        self._draft, self._identity, self._found, self._whole = draft, identity, found, whole
         self._parts: dict[int, Part] = {}
 
     def arrived(self, number: int, data: bytes, crc32c: str) -> bool:
@@ -90,16 +95,16 @@ class Upload:
             if trouble.why is Why.GONE:
                 raise self._given_up(_ENDED) from trouble
             raise
-        self._parts[number + 1] = Part(len(data), done["ETag"], crc32c)
+        self._parts[number + 1] = Part(len(data), done.get("ETag", ""), crc32c)
 
     def finish(self, size_bytes: int, crc32c: str, condition: str | None) -> str:
         """Make it an object; return its tag."""
         parts = [{"PartNumber": n, "ETag": p.tag, "ChecksumCRC32C": p.crc32c} for n, p in sorted(self._parts.items())]
-        whole = {"MpuObjectSize": size_bytes, "ChecksumType": "FULL_OBJECT", "ChecksumCRC32C": crc32c}
+        words: dict[str, Any] = {"MultipartUpload": {"Parts": parts}, "MpuObjectSize": size_bytes}
+        if self._whole:
+            words |= {"ChecksumType": _WHOLE, "ChecksumCRC32C": crc32c}
         try:
-            done = self._ask(
-                "complete_multipart_upload", MultipartUpload={"Parts": parts}, **whole, **conditioned(condition)
-            )
+            done = self._ask("complete_multipart_upload", **words, **conditioned(condition))
         except Trouble as trouble:
             made = self._made(size_bytes, crc32c) if trouble.why in {Why.GONE, Why.CONDITION} else None
             if made is None:
@@ -108,7 +113,7 @@ class Upload:
                 self._given_up("")
             done = made
         self._draft.note(None)
-        return str(done["ETag"])
+        return str(done.get("ETag", ""))
 
     def _made(self, size_bytes: int, crc32c: str) -> dict[str, Any] | None:
         """Return what is told of the object where it is this one: an earlier try was done, and its answer lost."""
@@ -190,17 +195,22 @@ def _part_bytes(headers: Headers, labels: Mapping[str, str], size_bytes: int) ->
 
 def _begun(draft: Draft) -> Upload:
     words = carried(draft.headers, draft.labels)
-    done = draft.ask("create_multipart_upload", ChecksumAlgorithm="CRC32C", ChecksumType="FULL_OBJECT", **words)
+    done = draft.ask("create_multipart_upload", ChecksumAlgorithm="CRC32C", ChecksumType=_WHOLE, **words)
     draft.note(done["UploadId"])
-    return Upload(draft, done["UploadId"], {})
+    return Upload(draft, done["UploadId"], {}, whole=done.get("ChecksumType") == _WHOLE)
 
 
 def _resumed(draft: Draft, identity: str, *, sure: bool) -> Upload | None:
     """Return an upload with its parts, where it is for the same headers: a note made `sure`, or its parts tell."""
     marker = {"PartNumberMarker": "NextPartNumberMarker"}
-    pages = draft.connection.pages("list_parts", "Parts", marker, Key=draft.key, UploadId=identity)
+    parts: dict[int, Part] = {}
+    whole = True
     try:
-        parts = {told["PartNumber"]: Part(told["Size"], told["ETag"], told.get("ChecksumCRC32C", "")) for told in pages}
+        for page in draft.connection.pages("list_parts", marker, Key=draft.key, UploadId=identity):
+            # SeaweedFS tells neither of them, and compares the whole.
+            whole = page.get("ChecksumType", "" if page.get("ChecksumAlgorithm") else _WHOLE) == _WHOLE
+            for told in page.get("Parts", ()):
+                parts[told["PartNumber"]] = Part(told["Size"], told["ETag"], told.get("ChecksumCRC32C", ""))
     except Trouble as trouble:
         if trouble.why in _NOT_TOLD:
             return None
@@ -208,7 +218,7 @@ def _resumed(draft: Draft, identity: str, *, sure: bool) -> Upload | None:
     if not sure and max((part.size_bytes for part in parts.values()), default=0) != draft.part_bytes:
         return None
     draft.note(identity)
-    return Upload(draft, identity, parts)
+    return Upload(draft, identity, parts, whole=whole)
 
 
 def _newest(draft: Draft) -> list[str]:
@@ -225,7 +235,8 @@ def _newest(draft: Draft) -> list[str]:
 
 def _uploads(connection: Connection, prefix: str) -> Iterator[dict[str, Any]]:
     markers = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
-    return connection.pages("list_multipart_uploads", "Uploads", markers, Prefix=prefix)
+    for page in connection.pages("list_multipart_uploads", markers, Prefix=prefix):
+        yield from page.get("Uploads", ())
 
 
 def _md5(data: bytes) -> str:

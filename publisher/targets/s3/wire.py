@@ -104,7 +104,7 @@ class S3Wire:
             checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
             words = {**carried(headers, labels), **conditioned(condition)}
             answer = self._connection.careful("put_object", Key=key, Body=data, ChecksumSHA256=checksum, **words)
-            return str(answer["ETag"])
+            return str(answer.get("ETag", ""))
         told, how = attributes(headers, labels), mode(condition)
         done = self._connection.quick(
             lambda store: obstore.put(store, key, data, attributes=told, mode=how, use_multipart=False)
