@@ -10,7 +10,8 @@ from pathlib import Path
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
 from publisher.extras import extras
-from publisher.objects import Finding, Report
+from publisher.mirrors import mirrors
+from publisher.objects import Finding, Mirror, Report
 from publisher.progress import SILENCE, Progress
 from publisher.record import Access, Record
 from publisher.run import (
@@ -41,18 +42,24 @@ def verified(run: Run, live: Record, depth: Depth, *, anonymous: bool = True, pr
 
     Where strangers are not to read, or their access is not ours to set, it is read with credentials.
     """
-    strangers = anonymous and live.access.mode == "public"
+    ours = anonymous or run.root is not None  # who serves a folder reads its access from the record
+    strangers = ours and live.access.mode == "public"
     with address(run) as base:
         url = f"{base}/{record.record_key(live.release)}"
         sign = None if strangers or run.root else run.target.sign
         report = verify.verify(url, depth=depth, expect=live, progress=progress, sign=sign)
     told = {finding.key for finding in report.findings}
     found = [stray for stray in extras(run.target, live) if stray.key not in told]
-    if anonymous:
+    if ours:
         found += drift(run.target.access_changes(run.access, reach(run)))
     elif live.access.mode == "public":
         message = "anonymous access was not checked: the bucket's access was to be left alone"
         found.append(Finding("anonymous", "note", record.record_key(live.release), message))
+    found += [
+        Finding("mirror", "warning", mirror.differs, f"is not the same at {mirror.url}, the target {mirror.name}")
+        for mirror in _mirrors(run, live)
+        if mirror.differs
+    ]
     report = replace(report, findings=(*report.findings, *found))
     keep_report(run, live, report)
     return report
@@ -75,7 +82,9 @@ def build_site(path: Path, to: str | None, out: Path | None) -> Built:
 
 def site_of_live(run: Run, live: Record, report: Report | None, out: Path | None = None) -> Built:
     """Build the site of a live release; a local target carries it, so that `serve` shows it."""
-    default = run.root / "site" / live.release if run.root else run.folder / "html"
+    others = run.name and run.name != next(iter(run.manifest.release.targets))
+    local = run.folder / (f"html-{run.name}" if others else "html")
+    default = run.root / "site" / live.release if run.root else local
     return _site(run, live, out or default, report)
 
 
@@ -91,5 +100,15 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         report=report,
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
-        hosting=site.Hosting(run.target.url, "../.." if run.root and out.is_relative_to(run.root) else None),
+        hosting=site.Hosting(
+            run.target.url,
+            "../.." if run.root and out.is_relative_to(run.root) else None,
+            _mirrors(run, live),
+        ),
     )
+
+
+def _mirrors(run: Run, live: Record) -> tuple[Mirror, ...]:
+    if run.mirrors is None:
+        run.mirrors = tuple(mirrors(run, live)) if live.inventory else ()
+    return run.mirrors

@@ -57,6 +57,7 @@ class Ledger:
             raise trouble(error, self._path) from error
 
     def _open(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)  # the address of an upload session is as good as a password, for a week
         db = sqlite3.connect(self._path, check_same_thread=False)
         # What the system has is safe from a kill; what a loss of power takes is looked at again.
         db.execute("PRAGMA journal_mode=WAL")

@@ -186,6 +186,15 @@ class Ability(NamedTuple):
     message: str
 
 
+class Mirror(NamedTuple):
+    """Another target of the manifest where the release is live; `differs` is a key whose content is not the same, or ""."""
+
+    name: str
+    url: str
+    public_url: str
+    differs: str
+
+
 Severity = Literal["error", "warning", "note"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from publisher import manifest, plan, publish, scene, stage, work
 from publisher.errors import InvalidInput, Problem
@@ -94,6 +94,30 @@ def release(
             with timed(run.seconds, "site"):
                 run.built = finish.site_of_live(run, run.published.record, run.report)
     return run
+
+
+def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list[Run]:  # noqa: ANN401 - `release`'s own
+    """Publish a release to every target of its manifest; then build the sites, each of which names the others.
+
+    Raises:
+        InvalidInput: the manifest names no target.
+        PublisherError: as `release` does; what is done by then is found done by a rerun.
+
+    """
+    loaded = manifest.load(path)
+    if not loaded.release.targets:
+        raise InvalidInput(Problem(loaded.where(), "has no target", "add some under `targets`"))
+    last: Step = "verify" if until == "site" else until
+    runs = [release(path, name, until=last, **more) for name in loaded.release.targets]
+    if until == "site":
+        from publisher import finish  # noqa: PLC0415 - as above
+
+        for run in runs:
+            assert run.published is not None
+            run.mirrors = None  # the last targets were not live yet when the first were looked at
+            with work.only_one(run.folder), timed(run.seconds, "site"):
+                run.built = finish.site_of_live(run, run.published.record, run.report)
+    return runs
 
 
 def validate(path: Path, progress: Progress = SILENCE) -> Run:

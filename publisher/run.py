@@ -17,7 +17,7 @@ from publisher import __version__, inventory, record, work
 from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
-from publisher.objects import Ability, AccessChange, Entry, Plan, Report
+from publisher.objects import Ability, AccessChange, Entry, Mirror, Plan, Report
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
 from publisher.targets import LocalTarget, Reach, Target, open_target
@@ -41,6 +41,7 @@ class Run:
     target: Target
     access: Access = Access()  # noqa: RUF009 - frozen
     ledger: Ledger | None = None
+    name: str = ""  # of the target in the manifest; "" for one that was given by URL or path
     staged: Staged | None = None
     plan: Plan | None = None
     published: Published | None = None
@@ -50,6 +51,7 @@ class Run:
     doors: tuple[AccessChange, ...] = ()  # what must change for it to be read as wanted
     abilities: tuple[Ability, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    mirrors: tuple[Mirror, ...] | None = None  # other targets that have this release; None: not looked for yet
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -85,7 +87,8 @@ def start(loaded: Manifest, to: str | None) -> Run:
         settings = targets[name]
         ledger = Ledger(work_folder(loaded), settings.url)
         access = Access(settings.access, settings.cors.origins)
-        return Run(loaded, open_target(settings.url, settings.public_url, loaded.folder, ledger), access, ledger)
+        target = open_target(settings.url, settings.public_url, loaded.folder, ledger)
+        return Run(loaded, target, access, ledger, name)
     if near := did_you_mean(name, targets):
         message = f"{name!r} is no target of {loaded.path}{near}"
         raise InvalidInput(Problem("--target", message, f"for a folder, write ./{name}"))

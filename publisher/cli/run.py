@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -98,6 +98,9 @@ def release(
     target: TargetName = None,
     until: Annotated[Until | None, typer.Option("--until", help="Stop after this step.")] = None,
     depth: DepthOption = Depth.SAMPLE,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="To every target of the manifest, one after another: mirrors.")
+    ] = False,
     no_access: NoAccess = False,
     checksum: Checksum = False,
     as_json: AsJson = False,
@@ -109,19 +112,24 @@ def release(
         from publisher import pipeline  # noqa: PLC0415
 
         with screen.progress() as progress:
-            run = pipeline.release(
-                manifest,
-                target,
-                until=until.value if until else "site",
-                depth=depth.value,
-                access=not no_access,
-                reread=checksum,
-                progress=progress,
-            )
-        assert run.staged is not None
-        screen.warn((*run.staged.warnings, *run.warnings))
-        screen.finish(**show.run(screen, run))
-        if run.report is not None and not run.report.ok:
+            how: dict[str, Any] = {
+                "until": until.value if until else "site",
+                "depth": depth.value,
+                "access": not no_access,
+                "reread": checksum,
+                "progress": progress,
+            }
+            if everywhere:
+                runs = pipeline.release_everywhere(manifest, **how)
+            else:
+                runs = [pipeline.release(manifest, target, **how)]
+        told = []
+        for run in runs:
+            assert run.staged is not None
+            screen.warn((*run.staged.warnings, *run.warnings))
+            told.append(show.run(screen, run))
+        screen.finish(**told[0], **({"mirrors": told[1:]} if everywhere else {}))
+        if any(run.report is not None and not run.report.ok for run in runs):
             raise SystemExit(VERIFY_FOUND)
 
 

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from publisher.artifacts.base import Model
@@ -18,7 +19,8 @@ def schema() -> dict[str, Any]:
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "publisher release manifest"
     parts = {**made.get("$defs", {}), Release.__name__: made}
-    for model in (Release, *_below(Model)):
+    models: list[type[Model]] = [Release, *_below(Model)]
+    for model in models:
         texts = {name: text for each in reversed(model.__mro__) for name, text in _texts(each)}
         properties = parts.get(model.__name__, {}).get("properties", {})
         for name, field in model.model_fields.items():
@@ -44,7 +46,7 @@ def _texts(of: type) -> Iterator[tuple[str, str]]:
         return
     (parsed,) = ast.parse(source).body
     body = getattr(parsed, "body", [])
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in pairwise(body):
         match field, text:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
                 yield name, inspect.cleandoc(said)

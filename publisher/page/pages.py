@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
-from publisher.objects import Report
+from publisher.objects import Mirror, Report
 from publisher.page import cite, examples, places, safe
 from publisher.page.examples import Example
 from publisher.page.places import Place
@@ -33,13 +33,15 @@ class Scene:
     hosted: str
 
 
-def pages(book: Book, report: Report | None, root: str | None) -> dict[str, tuple[str, str]]:
+def pages(
+    book: Book, report: Report | None, root: str | None, mirrors: Sequence[Mirror] = ()
+) -> dict[str, tuple[str, str]]:
     """Return the Markdown and the title of each page by its file name, in the order of the navigation.
 
     `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer.
     """
     shown = _scenes(book, root)
-    common = {"book": book, "scenes": shown, **_citing(book)}
+    common = {"book": book, "scenes": shown, "mirrors": _same(mirrors), **_citing(book)}
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
         "explore.md": _page("Explore", "site/explore.md.jinja", common, book) if shown else None,
@@ -116,6 +118,11 @@ def _scenes(book: Book, root: str | None) -> tuple[Scene, ...]:
         )
         for ref in book.record.scenes
     )
+
+
+def _same(mirrors: Sequence[Mirror]) -> list[Place]:
+    """Return where the release lies with the same content; what differs is for `verify` to tell, and for nobody to use."""
+    return [places.target(mirror.public_url, mirror.url) for mirror in mirrors if not mirror.differs]
 
 
 def _home(book: Book, report: Report | None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def open_target(url: str, public_url: str | None, folder: Path, notes: Notes) ->
         module = import_module(_BUCKETS[scheme])
         return module.target(bucket, prefix.strip("/"), public_url, notes)  # type: ignore[no-any-return]
     except ModuleNotFoundError as error:
-        hint = f"pip install 'publisher[{_EXTRAS[scheme]}]'"
+        hint = f"install publisher with its extra {_EXTRAS[scheme]!r}, as its README says"
         raise InvalidInput(Problem(url, f"{error.name} is not installed, which speaks {scheme}://", hint)) from None
 
 

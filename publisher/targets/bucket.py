@@ -8,8 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager, suppress
 from time import monotonic
 from typing import IO, TypeVar, cast
 
@@ -20,10 +19,10 @@ from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
 from publisher.targets.lock import held
 from publisher.targets.pace import AdaptivePace
-from publisher.targets.wire import ABSENT, Head, Notes, Trouble, Why, Wire
+from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
 PART_BYTES = 16 << 20  # what is larger is sent in parts
-SWAPS = 50  # racers that each must lose to another before one gives up
+SWAPS = 50  # times that others must be quicker before one gives up
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ class Bucket:
         self.wire = wire
         self.prefix = f"{prefix}/" if prefix else ""
         self._notes = notes
-        self._in_parts = False  # whether this run has sent an object in parts
+        self._stored = self._in_parts = False  # whether this run has sent anything, and an object in parts
 
     # Reading
 
@@ -62,18 +61,26 @@ class Bucket:
 
     def open(self, key: str) -> IO[bytes] | None:
         """Return the stored bytes as a temporary file, fetched a part at a time, or None."""
-        head = self.head(key)
-        if head is None:
-            return None
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        for _ in range(SWAPS):
+            head = self.head(key)
+            if head is None:
+                return None
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+            if self._fetched(key, head, file):
+                file.seek(0)
+                return cast("IO[bytes]", file)
+            file.close()
+        raise self._raced(key)
+
+    def _fetched(self, key: str, head: Head, file: IO[bytes]) -> bool:
+        """Copy an object into a file; return whether it was the same one to the end."""
         for start in range(0, head.size_bytes, PART_BYTES):
             end = min(start + PART_BYTES, head.size_bytes)
-            data, tag = self._persist(key, lambda _: self.wire.get(self.prefix + key, start, end)) or (b"", "")  # noqa: B023
-            if tag != head.tag:
-                raise Unreachable(Problem(self._place(key), "changed while it was read", "run the same command again"))
-            file.write(data)
-        file.seek(0)
-        return cast("IO[bytes]", file)
+            found = self._persist(key, lambda _: self.wire.get(self.prefix + key, start, end))  # noqa: B023
+            if found is None or found[1] != head.tag:
+                return False
+            file.write(found[0])
+        return True
 
     def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
         """Tell what is stored under each key, by one listing of each folder at the top that they lie in."""
@@ -81,25 +88,24 @@ class Bucket:
         return (listing.find(key) for key in keys)
 
     def below(self, prefix: str) -> Iterator[Stored]:
-        """List what is below a prefix; where the listing breaks off, it goes on after its last key."""
-        last = ""
-        while True:
-            pages = self.wire.list(self.prefix + prefix, last)
-            try:
-                while (found := self._next(pages, prefix)) is not None:
-                    last = found.key
-                    yield found._replace(key=last.removeprefix(self.prefix))
-            except _Again:
-                continue
-            return
+        """List what is below a prefix."""
+        return self.listed(prefix)
 
-    def _next(self, pages: Iterator[Stored], prefix: str) -> Stored | None:
-        try:
-            return next(pages, None)
-        except Trouble:
-            # A generator that raised is at its end: what it would have told is asked for anew.
-            self._persist(prefix, lambda _: self.wire.head(f"{self.prefix}{prefix}.publisher"))
-            raise _Again from None
+    def listed(self, prefix: str, last: str = "") -> Iterator[Stored]:
+        """List what is below a prefix and sorts after a key; where the listing breaks off, it goes on after its last."""
+        after = self.prefix + last if last else ""
+        while True:
+            pages = self._persist(prefix, lambda _: _begun(self.wire.list(self.prefix + prefix, after)))  # noqa: B023
+            try:
+                for found in pages:
+                    after = found.key
+                    yield found._replace(key=after.removeprefix(self.prefix))
+            except Trouble as trouble:  # its generator is at its end
+                self.pace.failed(trouble)
+                if trouble.why in _HOPELESS:
+                    raise self._in_words(prefix, trouble, 1) from trouble
+            else:
+                return
 
     def head(self, key: str, *, checksum: bool = False) -> Head | None:
         """Return what the store tells of an object."""
@@ -132,7 +138,7 @@ class Bucket:
         data, more = _gather(blocks)
         if more:
             return self._put_large(key, itertools.chain([data], blocks), headers, condition, about)
-        return self._put_small(key, data, headers, labels(), condition)
+        return self._put_small(key, data, headers, labels(), condition, alone=True)
 
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Replace a small object, where it is still what was read."""
@@ -141,63 +147,85 @@ class Bucket:
             new = change(None if found is None else found[0])
             if new is None or (found and new == found[0]):
                 return
-            try:
+            with suppress(Conflict):
                 self._put_small(key, new, headers, {}, found[1] if found else ABSENT)
-            except Conflict:
-                continue
-            return
-        message = "is changed by others again and again"
-        raise Unreachable(Problem(self._place(key), message, "who else writes here? Run the same command again"))
+                return
+        raise self._raced(key)
 
     def _put_small(
-        self, key: str, data: bytes, headers: Headers, labels: Mapping[str, str], condition: str | None
+        self,
+        key: str,
+        data: bytes,
+        headers: Headers,
+        labels: Mapping[str, str],
+        condition: str | None,
+        *,
+        alone: bool = False,
     ) -> str:
+        name = self.prefix + key
+
         def once(tries: int) -> str:
+            careful = tries > 0 or self.pace.wary
             try:
-                return self.wire.put(self.prefix + key, data, headers, labels, condition, careful=tries > 0)
+                return self.wire.put(name, data, headers, labels, condition, careful=careful)
             except Trouble as trouble:
                 if trouble.why is not Why.CONDITION:
                     raise
-            # The answer to an earlier try was lost, and it had been done: what is there is what was sent.
-            found = self.wire.get(self.prefix + key) if tries else None
-            if found is not None and found[0] == data:
-                return found[1]
-            raise _there(key)
+            # An earlier try may have been done, and its answer lost: then what is there is what was sent.
+            found = self.wire.get(name) if tries else None
+            head = self.wire.head(name) if found and found[0] == data else None
+            if found is None or head is None or (head.tag, head.headers) != (found[1], headers):
+                raise _there(key)
+            return head.tag
 
-        return self._persist(key, once)
+        tag = self._persist(key, once, alone=alone)
+        self._stored = True
+        return tag
 
     def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
         name, self._in_parts = self.prefix + key, True
-        large = self._persist(key, lambda _: self.wire.large(name, headers, {}, self._notes, size_bytes=about))
-        total, size = Crc32c(), 0
-        with ThreadPoolExecutor(large.abreast) as pool:
-            flying: deque[Future[None]] = deque()
-            for number, (data, last) in enumerate(_regrouped(blocks, large.part_bytes)):
-                total.add(data)
-                size += len(data)
-                crc32c = Crc32c(data).text
-                if large.arrived(number, data, crc32c):
-                    continue
-                if len(flying) == large.abreast:
-                    flying.popleft().result()
-                send = partial(large.send, number, data, crc32c, last=last)
-                flying.append(pool.submit(self._persist, key, lambda _, send=send: send()))
-            for future in flying:
-                future.result()
+        if condition == ABSENT and self.head(key) is not None:
+            raise _there(key)  # which the store says only once everything has been sent
+
+        def begin(_: int) -> Large:
+            return self.wire.large(name, headers, {}, self._notes, size_bytes=about)
+
+        large = self._persist(key, begin, alone=True)
+        size, crc32c = self._send(key, large, blocks)
 
         def finish(tries: int) -> str:
             try:
-                return large.finish(size, total.text, condition)
+                return large.finish(size, crc32c, condition)
             except Trouble as trouble:
-                if trouble.why not in {Why.CONDITION, Why.GONE}:
+                if trouble.why is not Why.CONDITION:
                     raise
-            head = self.wire.head(name, checksum=True) if tries else None
-            if head is not None and (head.size_bytes, head.crc32c) == (size, total.text):
-                return head.tag
-            raise _there(key)
+            head = self.wire.head(name, checksum=True) if tries else None  # as with a small object
+            if head is None or (head.size_bytes, head.crc32c, head.headers) != (size, crc32c, headers):
+                raise _there(key)
+            return head.tag
 
-        return self._persist(key, finish)
+        return self._persist(key, finish, alone=True)
+
+    def _send(self, key: str, large: Large, blocks: Iterator[bytes]) -> tuple[int, str]:
+        """Send what has not arrived yet, in parts; return the size and the checksum of the whole."""
+        total, size = Crc32c(), 0
+        flying: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(large.abreast) as pool:
+            for number, (data, last) in enumerate(_regrouped(blocks, large.part_bytes)):
+                total.add(data)
+                size += len(data)
+                if len(flying) == large.abreast:
+                    flying.popleft().result()
+                flying.append(pool.submit(self._send_part, key, large, number, data, last=last))
+            for future in flying:
+                future.result()
+        return size, total.text
+
+    def _send_part(self, key: str, large: Large, number: int, data: bytes, *, last: bool) -> None:
+        crc32c = Crc32c(data).text
+        if not large.arrived(number, data, crc32c):
+            self._persist(key, lambda _: large.send(number, data, crc32c, last=last), alone=True)
 
     # Being one of several publishers
 
@@ -209,13 +237,14 @@ class Bucket:
         """Return: a bucket that has answered has stored."""
 
     def tidy(self, version: str, *, fresh: bool = False) -> int:
-        """Abort the unfinished uploads below the release's folder, where there can be any."""
-        if fresh and not self._in_parts:
-            return 0
+        """Abort the unfinished uploads below the release's folder, as far as this role and this store let it."""
         aborted = 0
-        for abort in self.wire.leftovers(f"{self.prefix}{version}/"):
-            self._persist(version, lambda _, abort=abort: abort())
-            aborted += 1
+        if fresh and not self._in_parts:
+            return aborted
+        with suppress(Unreachable):  # what is left now is left for the next run
+            for abort in self._persist(version, lambda _: list(self.wire.leftovers(f"{self.prefix}{version}/"))):
+                self._persist(version, lambda _: abort())  # noqa: B023
+                aborted += 1
         return aborted
 
     def abilities(self, version: str) -> tuple[Ability, ...]:
@@ -267,9 +296,12 @@ class Bucket:
 
     # Trying again
 
-    def _persist(self, key: str, attempt: Callable[[int], T]) -> T:
-        """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words."""
-        tries = counted = 0
+    def _persist(self, key: str, attempt: Callable[[int], T], *, alone: bool = False) -> T:
+        """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words.
+
+        `alone` says that one object may fail without the others.
+        """
+        tries = against = expired = 0
         seen = self.pace.successes
         while True:
             self.pace.enter()
@@ -278,27 +310,27 @@ class Bucket:
                 result = attempt(tries)
             except Trouble as trouble:
                 tries += 1
+                expired += trouble.why is Why.EXPIRED
                 if self.pace.successes > seen:  # only failures among successes count against an object
-                    counted, seen = counted + 1, self.pace.successes
-                if trouble.why is Why.BUSY:
-                    self.pace.busy(trouble.retry_after)
-                if not self._worth_another(trouble, tries, counted):
-                    raise self._in_words(key, trouble, tries) from trouble
+                    against, seen = against + 1, self.pace.successes
+                self.pace.failed(trouble)
+                if trouble.why in _HOPELESS or expired > 1 or not self.pace.patient(against):
+                    raise self._in_words(key, trouble, tries, alone=alone) from trouble
                 self.pace.pause(tries)
             else:
                 self.pace.ran(monotonic() - start)
                 return result
 
-    def _worth_another(self, trouble: Trouble, tries: int, counted: int) -> bool:
-        if trouble.why in _HOPELESS or (trouble.why is Why.EXPIRED and tries > 1):
-            return False
-        return self.pace.patient(counted, lost=trouble.why is Why.LOST)
-
-    def _in_words(self, key: str, trouble: Trouble, tries: int) -> Unreachable | Incomplete:
+    def _in_words(self, key: str, trouble: Trouble, tries: int, *, alone: bool = False) -> Unreachable | Incomplete:
         """Say what failed: one object, where others are stored, or the whole target."""
-        after = f", after {tries} tries" if tries > 1 else ""
+        alone = alone and self._stored and self.pace.recent and trouble.why not in _ALL
+        after = f", after {tries} {'try' if tries == 1 else 'tries'}" if alone or tries > 1 else ""
         problem = Problem(self._place(key), f"{trouble.message}{after}", _HINTS.get(trouble.why, ""))
-        return Incomplete(problem) if self.pace.recent and trouble.why not in _ALL else Unreachable(problem)
+        return Incomplete(problem) if alone else Unreachable(problem)
+
+    def _raced(self, key: str) -> Unreachable:
+        message = "is changed by others again and again"
+        return Unreachable(Problem(self._place(key), message, "who else writes here? Run the same command again"))
 
     def _place(self, key: str) -> str:
         return f"{self.url.rstrip('/')}/{key}"
@@ -334,10 +366,6 @@ def reachable(place: str) -> Iterator[None]:
         raise Unreachable(Problem(place, trouble.message, _HINTS.get(trouble.why, ""))) from trouble
 
 
-class _Again(Exception):
-    """A listing broke off, and the store answers again."""
-
-
 class _Listing:
     """Looks keys up that come sorted, in listings that are sorted too: one of each folder at the top."""
 
@@ -353,11 +381,17 @@ class _Listing:
             head = self._bucket.head(key)
             return None if head is None else Stored(key, head.size_bytes, head.headers.content_encoding, head.tag)
         if top != self._top:
-            self._top, self._rest = top, self._bucket.below(f"{top}/")
+            self._top, self._rest = top, self._bucket.listed(f"{top}/", key[:-1])  # the last before it
             self._next = next(self._rest, None)
         while self._next is not None and self._next.key < key:
             self._next = next(self._rest, None)
         return self._next if self._next is not None and self._next.key == key else None
+
+
+def _begun(listing: Iterator[Stored]) -> Iterator[Stored]:
+    """Return a listing whose first page has been told."""
+    first = next(listing, None)
+    return iter(()) if first is None else itertools.chain([first], listing)
 
 
 def _there(key: str) -> Conflict:

@@ -1,9 +1,11 @@
 """The lock object of a release: who publishes it, from where, since when, and a beat that shows the holder alive.
 
-It is taken, kept and given back by conditional overwrites of `<version>/.release/lock.json`, never by a delete. Time is
-measured by the waiting machine alone: a lock whose beat does not change for as long as its holder promised is taken
-over. The holder who was only asleep finds out before its next put, because it too counts how long ago its own beat was
-accepted, and the commit record is conditional besides.
+It is taken, kept and given back by conditional overwrites of `<version>/.release/lock.json`, never by a delete. A lock
+that stands still for LEASE_SECONDS is a dead holder's and taken over: for another machine's, this one watches it for so
+long by its own clock; processes of one machine have one clock, and see each other end.
+
+A holder that was only asleep finds out before its next put, because it counts how long ago its own beat was accepted.
+The commit record is conditional besides. A store that ignores conditions keeps no two apart that come at one moment.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from publisher.errors import Locked, Problem, PublisherError
 from publisher.objects import Headers
@@ -27,8 +32,9 @@ from publisher.record import folder
 
 LEASE_SECONDS = 60.0  # a beat that stands still for so long is a dead holder's
 BEAT_SECONDS = 10.0
-SAFE_SECONDS = 30.0  # without a beat for so long, a holder stops by itself, well before others may take over
+SAFE_SECONDS = 30.0  # without a beat for so long, a holder asks whether it still is one, well before others take over
 _HEADERS = Headers("application/json", None, "no-cache")
+_ENDED = "ended"
 
 
 class Place(Protocol):
@@ -36,29 +42,29 @@ class Place(Protocol):
 
     url: str
 
-    def read(self, key: str) -> bytes | None:
-        """Return its bytes."""
-
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Replace it, where it is still what was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock. `nonce` is this very holding, "" when it was given back; `fence` counts the holdings."""
+    """Who holds a lock. `nonce` is this very holding, "" where nobody does; `fence` counts the holdings."""
 
-    nonce: str
-    fence: int
-    beat: int
-    host: str
-    boot: str
-    pid: int
-    started: str  # of the process, as the system counts it: a pid alone is used again
-    since: str
+    nonce: str = ""
+    fence: int = 0
+    beat: int = 0
+    beaten: float = 0.0  # when, in seconds since the machine started
+    host: str = ""
+    boot: str = ""
+    pid: int = 0
+    started: str = ""  # of the process, as the system counts it: a pid alone is used again
+    since: str = ""
 
     def told(self) -> str:
         """Return who it is, in words."""
-        return f"process {self.pid} of {self.host}, since {self.since}"
+        if self.pid:
+            return f"process {self.pid} of {self.host}, since {self.since}"
+        return "a program that cannot be understood here" if self.nonce else "nobody"
 
 
 def key_of(version: str) -> str:
@@ -71,7 +77,7 @@ def held(place: Place, version: str) -> Iterator[Holding]:
     """Hold the lock of a release as long as this lasts; raise Locked, naming the holder, where somebody else does."""
     holding = Holding(place, version)
     holding.take()
-    beats = Thread(target=holding.keep, daemon=True)
+    beats = Thread(target=holding.keep, name="lock", daemon=True)
     beats.start()
     try:
         yield holding
@@ -87,85 +93,100 @@ class Holding:
     def __init__(self, place: Place, version: str) -> None:
         """Take the place and the release; nothing is written yet."""
         now = dt.datetime.now().astimezone().isoformat(timespec="seconds")
-        nonce, pid = secrets.token_hex(8), os.getpid()
-        self.me = Holder(nonce, 0, 0, socket.gethostname(), _boot(), pid, _started(pid), now)
+        pid, host = os.getpid(), socket.gethostname()
+        self.me = Holder(secrets.token_hex(8), host=host, boot=_boot(), pid=pid, started=_started(pid), since=now)
         self._place, self._key = place, key_of(version)
-        self._beaten = 0.0
-        self._lost: Locked | None = None
-        self._rival: Holder | None = None
+        self._one = Lock()  # beat at a time, which many may wait for
+        self._seen: bytes | None = None  # the lock as it is while somebody else has it
+        self._taken_by: Holder | None = None
         self.over = Event()
 
     def take(self) -> None:
-        """Take the lock: at once where it is free or its holder is a dead process of this host, else when its time is over."""
-        watched, since = None, _now()
+        """Take the lock: at once where it is free or its holder is dead for certain, else once it has stood still."""
+        watched, since = None, 0.0
         while True:
-            self._beaten = _now()
-            stands = watched is not None and _now() - since > LEASE_SECONDS
-            self._place.swap(self._key, lambda data: self._claim(data, watched if stands else None), _HEADERS)  # noqa: B023
-            if self._rival is None:
+            still = watched if _now() - since > LEASE_SECONDS else None
+            self._place.swap(self._key, partial(self._claim, still), _HEADERS)
+            if self._seen is None:
                 return
-            beat = (self._rival.nonce, self._rival.beat)
-            if _alive(self._rival) or watched not in {None, beat}:
-                raise self._of(self._rival)
-            watched = beat
+            rival = _parse(self._seen)
+            if _here(rival) or watched not in {None, self._seen}:
+                raise self._locked(f"is held by {rival.told()}", "wait for it, or stop it")
+            if watched is None:
+                watched, since = self._seen, _now()  # from after it was seen, however long that took
             time.sleep(BEAT_SECONDS / 10)
 
-    def _claim(self, data: bytes | None, dead: tuple[str, int] | None) -> bytes | None:
-        """Return the lock as ours where it can be taken, else remember whose it is; `dead` is a beat that stood still."""
+    def _claim(self, still: bytes | None, data: bytes | None) -> bytes | None:
+        """Return the lock as ours where it can be taken, else remember it; `still` is one that stood still."""
         there = _parse(data)
-        if there is None or not there.nonce or _dead(there) or dead == (there.nonce, there.beat):
-            self._rival, self.me = None, replace(self.me, fence=there.fence + 1 if there else 1)
-            return _dump(self.me)
-        self._rival = there
-        return None
+        self._seen = data if there.nonce and data != still and not _dead(there) else None
+        if self._seen is not None:
+            return None
+        self.me = replace(self.me, fence=there.fence + 1, beaten=_now())
+        return _dump(self.me)
 
     def keep(self) -> None:
         """Beat until it is over."""
         while not self.over.wait(BEAT_SECONDS):
-            with suppress(PublisherError):  # `check` finds out, when too much time has passed
+            with self._one, suppress(PublisherError):  # `check` finds out, when too much time has passed
                 self._beat()
 
     def check(self) -> None:
-        """Raise Locked where another has taken over, or could have, while this process slept."""
-        if self._lost is None and _now() - self._beaten > SAFE_SECONDS:
-            self._beat()
-        if self._lost is not None:
-            raise self._lost
+        """Raise Locked where another has taken over; ask, where one could have while this process slept."""
+        if os.getpid() != self.me.pid:
+            raise self._locked(f"is held by {self.me.told()}, and not by what was forked from it", "have it publish")
+        while self._doubtful():  # again where the answer itself took so long
+            with self._one:
+                if self._doubtful():
+                    self._beat()
+        if self._taken_by is not None:
+            message = f"was taken over by {self._taken_by.told()}: nothing was heard of this process for too long"
+            raise self._locked(message, "once it is done, run the same command again")
 
     def give_back(self) -> None:
-        """Say that the lock is free, if it is still ours; what fails here is found dead later."""
+        """Say that the lock is free, if it is still ours; what fails here stands still, and is taken over later."""
         free = replace(self.me, nonce="")
         with suppress(PublisherError):
-            self._place.swap(self._key, lambda data: _dump(free) if self._mine(data) else None, _HEADERS)
+            self._place.swap(self._key, lambda data: _dump(free) if self._mine(_parse(data)) else None, _HEADERS)
+
+    def _doubtful(self) -> bool:
+        return self._taken_by is None and _now() - self.me.beaten > SAFE_SECONDS
 
     def _beat(self) -> None:
-        now, next_ = _now(), replace(self.me, beat=self.me.beat + 1)
+        next_ = self.me
 
         def beat(data: bytes | None) -> bytes | None:
-            if self._mine(data):
-                return _dump(next_)
-            self._lost = self._of(_parse(data))
-            return None
+            nonlocal next_
+            if not self._mine(there := _parse(data)):
+                self._taken_by = there
+                return None
+            next_ = replace(self.me, beat=self.me.beat + 1, beaten=_now())
+            return _dump(next_)
 
         self._place.swap(self._key, beat, _HEADERS)
-        if self._lost is None:
-            self.me, self._beaten = next_, now
+        self.me = next_
 
-    def _mine(self, data: bytes | None) -> bool:
-        there = _parse(data)
-        return there is not None and there.nonce == self.me.nonce
+    def _mine(self, there: Holder) -> bool:
+        """Whether a lock is this holding's; what was forked from the holder has no say in it."""
+        return there.nonce == self.me.nonce and os.getpid() == self.me.pid
 
-    def _of(self, there: Holder | None) -> Locked:
-        holder = there.told() if there and there.nonce else "nobody: the lock was taken away"
-        return Locked(Problem(f"{self._place.url}/{self._key}", f"is held by {holder}", "wait for it, or stop it"))
+    def _locked(self, message: str, hint: str) -> Locked:
+        return Locked(Problem(f"{self._place.url.rstrip('/')}/{self._key}", message, hint))
 
 
-def _parse(data: bytes | None) -> Holder | None:
-    """Read a lock; what is no lock of ours is nobody's."""
+@cache
+def _adapter() -> TypeAdapter[Holder]:
+    return TypeAdapter(Holder)
+
+
+def _parse(data: bytes | None) -> Holder:
+    """Read a lock; what cannot be read is another program's, for as long as it does not stand still."""
+    if not data:
+        return Holder()
     try:
-        return Holder(**json.loads(data)) if data else None
-    except (ValueError, TypeError):
-        return None
+        return _adapter().validate_json(data)
+    except ValidationError:
+        return Holder("?")
 
 
 def _dump(holder: Holder) -> bytes:
@@ -173,35 +194,41 @@ def _dump(holder: Holder) -> bytes:
 
 
 def _here(holder: Holder) -> bool:
+    """Whether it is a process that can be seen from here."""
     return holder.host == socket.gethostname() and holder.boot == _boot() != ""
 
 
-def _alive(holder: Holder) -> bool:
-    """Whether it is certainly a living process, of this host."""
-    return _here(holder) and _started(holder.pid) == holder.started != ""
-
-
 def _dead(holder: Holder) -> bool:
-    """Whether it is certainly a dead process, of this host."""
-    return _here(holder) and holder.started != "" and _started(holder.pid) != holder.started
+    """Whether it is certainly dead: a process of this machine that has ended, or has not beaten for its time."""
+    if not _here(holder):
+        return False
+    ended = holder.started != "" and _started(holder.pid) not in {holder.started, ""}
+    return ended or _now() - holder.beaten > LEASE_SECONDS
 
 
 def _boot() -> str:
-    """Return what names this start of this machine; containers of one machine share it, but not their host's name."""
+    """Return what names this start of this machine, and among its containers those that see the same processes."""
     with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     return ""
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, in ticks since the machine did; "" where there is none, or none that can be seen."""
+    """Return when a process started, in ticks since the machine did; "ended" where there is none, "" where it is hidden."""
     with suppress(OSError, IndexError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         fields = stat.rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]
+        return _ENDED if fields[0] in "ZX" else fields[19]
+    try:
+        os.kill(pid, 0)  # no signal, but it tells of processes that /proc hides from other users
+    except ProcessLookupError:
+        return _ENDED
+    except (OSError, OverflowError):
+        pass
     return ""
 
 
 def _now() -> float:
-    """Return seconds that also pass while this machine sleeps."""
+    """Return seconds that also pass while this machine sleeps, the same for all its processes."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -1,105 +1,151 @@
-"""How fast a store may be asked: as many requests at once as its latency asks for, fewer when it says so."""
+"""How fast a store is asked, and how long one that fails is asked again.
+
+As many requests are in flight as its latency asks for, and fewer where it says that it is too busy.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from math import inf
 from threading import Condition
 from time import monotonic
 
-FEWEST, FIRST, MOST = 1, 16, 256
+from publisher.targets.wire import Trouble, Why
+
+FIRST, MOST = 16, 256
 WANTED_PER_SECOND = 8_000  # by Little's law, latency times this is how many must be in flight
-CALM_SECONDS = 1.0  # after a halving: what is in flight then was sent at the old pace
+CALM_SECONDS = 1.0  # between two reckonings: what is in flight at one was sent at the old pace; also between two halts
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 5.0
 LONGEST_PAUSE_SECONDS = 60.0  # whatever a store's Retry-After says
-PATIENCE_SECONDS = 300.0  # how long a store that answers nobody is asked again
-FIRST_PATIENCE_SECONDS = 15.0  # a store that never answered may be an address with a slip in it
+SCOUT_SECONDS = 5.0  # that all wait for the answer to one request
+PATIENCE_SECONDS = 300.0  # how long a store that does nothing is asked again
+FIRST_PATIENCE_SECONDS = 15.0  # a store that was never heard of may be an address with a slip in it
 TRIES = 12  # for one object while others are stored: at 30 % refusals, one object in two million would fail
 
 
-class Halted(Exception):
-    """The run has ended; nothing more is asked of the store."""
-
-
 class AdaptivePace:
-    """Additive increase, multiplicative decrease, below what latency asks for.
+    """What all requests to one store tell of its health, and learn of it.
 
     The limit follows the *shortest* latency that was seen: a store that is far needs many requests in flight, one that
-    is slow because it is busy does not get more of them. Answers of 503 and 429 halve it, each quiet second adds one.
+    is slow because it is busy does not get more of them. Each second it loses half of the share that was refused, and
+    grows by one, or by an eighth where nothing was.
+
+    Not every answer tells how long a busy store wants to be left alone. So once it has said that it is too busy, one
+    request goes ahead, and the others wait until that is answered.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        """Take the most that may ever be in flight."""
-        self._most = most
-        self._changed = Condition()
-        self._shortest = 0.0
+    def __init__(
+        self, most: int = MOST, now: Callable[[], float] = monotonic, changed: Condition | None = None
+    ) -> None:
+        """Take the most that may ever be in flight; a clock, and what waits by it."""
+        self._most, self._now = most, now
+        self._changed = changed or Condition()
+        self._shortest = inf
         self._cap = float(most)
-        self._halved_at = self._raised_at = -CALM_SECONDS
-        self._not_before = 0.0
-        self._halted = False
-        self._last_success = monotonic()  # or the beginning, before there is any
+        self._reckoned, self._answered, self._refused = now(), 0, 0
+        self._not_before, self._opened = 0.0, -inf
+        self._scouting = False  # whether what all wait for is an answer
+        self._scouts = 0  # that were refused, one after another
+        self._heard = self._halted = False
+        self._failing_since: float | None = None
+        self._give_up_at = inf
         self.successes = 0
+        self.wary = False  # whether it was too busy, and has not done anything since
         self.limit = FIRST
 
     def enter(self) -> None:
-        """Wait while the store wants to be left alone; raise Halted when the run is over."""
-        if not self._not_before and not self._halted:
+        """Wait while the store wants to be left alone, or while another asks whether it still does."""
+        if not self.wary:
             return
         with self._changed:
-            while not self._halted and (wait := self._not_before - monotonic()) > 0:
-                self._changed.wait(wait)
-            if self._halted:
-                raise Halted
+            self._wait_until(lambda: self._not_before)
+            if self.wary:
+                self._not_before, self._scouting = self._now() + SCOUT_SECONDS, True
 
     def pause(self, tries: int) -> None:
         """Wait a little longer after each failure, and not as long as everybody else."""
-        until = monotonic() + min(5.0, 0.1 * 2 ** min(tries, 10)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        until = self._now() + _pause_seconds(tries) * random.uniform(0.5, 1)  # noqa: S311 - no secret
         with self._changed:
-            while not self._halted and (wait := until - monotonic()) > 0:
-                self._changed.wait(wait)
+            self._wait_until(lambda: until)
 
     def ran(self, seconds: float) -> None:
         """Count a request that was answered well, and how long it took."""
-        now = monotonic()
-        self._last_success = now
-        self.successes += 1
-        if not self._shortest or seconds < self._shortest:
-            self._shortest = seconds
-            self._settle()
-        if self._cap < self._most and now - max(self._halved_at, self._raised_at) > CALM_SECONDS:
-            with self._changed:
-                self._cap, self._raised_at = self._cap + 1, now
-            self._settle()
-
-    def busy(self, retry_after: float | None) -> None:
-        """Count a request that the store was too busy for."""
-        now = monotonic()
         with self._changed:
-            if now - self._halved_at > CALM_SECONDS:
-                self._cap, self._halved_at = max(FEWEST, min(self._cap, self.limit) / 2), now
-            if retry_after:
-                self._not_before = max(self._not_before, now + min(retry_after, LONGEST_PAUSE_SECONDS))
-        self._settle()
+            now = self._now()
+            self._heard, self._failing_since, self._give_up_at = True, None, inf
+            self.successes += 1
+            self._answered += 1
+            if self.wary and (self._scouting or now >= self._not_before):
+                self.wary, self._scouts, self._opened = False, 0, now
+                self._free()
+            if seconds < self._shortest:
+                self._shortest = seconds
+                self._settle()
+            self._reckon(now)
 
-    def patient(self, tries: int, *, lost: bool) -> bool:
-        """Whether to ask again for what failed so many times while others were answered; `lost`: nobody answered it.
+    def failed(self, trouble: Trouble) -> None:
+        """Count a request that was not done."""
+        with self._changed:
+            now = self._now()
+            self._heard |= trouble.why is not Why.LOST
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            self._give_up_at = self._failing_since + (PATIENCE_SECONDS if self._heard else FIRST_PATIENCE_SECONDS)
+            if self._scouting:
+                self._free()
+            if trouble.why is Why.BUSY:
+                self._refused += 1
+                if self.wary or trouble.retry_after or now - self._opened > CALM_SECONDS:
+                    self._back_off(now, trouble.retry_after)
+            self._reckon(now)
 
-        A store that answers nobody is given minutes, one that never did some seconds.
-        """
-        if tries >= TRIES:
-            return False
-        longest = PATIENCE_SECONDS if self.successes or not lost else FIRST_PATIENCE_SECONDS
-        return monotonic() - self._last_success < longest
+    def patient(self, tries: int) -> bool:
+        """Whether to ask again for what failed so many times while other requests were answered well."""
+        return tries < TRIES and not self._over()
 
     @property
     def recent(self) -> bool:
         """Whether the store has done something that was asked of it, not long ago."""
-        return self.successes > 0 and monotonic() - self._last_success < PATIENCE_SECONDS / 10
+        quiet = 0.0 if self._failing_since is None else self._now() - self._failing_since
+        return self.successes > 0 and quiet < PATIENCE_SECONDS / 10
 
     def halt(self) -> None:
-        """Wake who waits: the run is over."""
+        """End all waiting, for good: what fails from now on has failed."""
         with self._changed:
             self._halted = True
             self._changed.notify_all()
 
+    def _over(self) -> bool:
+        return self._halted or self._now() >= self._give_up_at
+
+    def _wait_until(self, moment: Callable[[], float]) -> None:
+        while not self._over() and (seconds := moment() - self._now()) > 0:
+            self._changed.wait(seconds)
+
+    def _free(self) -> None:
+        self._not_before, self._scouting = 0.0, False
+        self._changed.notify_all()
+
+    def _back_off(self, now: float, retry_after: float | None) -> None:
+        self._scouts += now >= self._not_before  # what was sent before the others began to wait says nothing new
+        seconds = min(retry_after, LONGEST_PAUSE_SECONDS) if retry_after else _pause_seconds(self._scouts - 1)
+        self._not_before, self.wary = max(self._not_before, now + seconds), True
+
+    def _reckon(self, now: float) -> None:
+        if now - self._reckoned < CALM_SECONDS:
+            return
+        if self._refused:
+            share = self._refused / (self._refused + self._answered)
+            self._cap = min(self._cap, self.limit) * (1 - share / 2) + 1
+        else:
+            self._cap = min(self._most, self._cap + max(1, self._cap / 8))
+        self._reckoned, self._answered, self._refused = now, 0, 0
+        self._settle()
+
     def _settle(self) -> None:
-        wanted = max(FIRST, round(self._shortest * WANTED_PER_SECOND))
-        self.limit = max(FEWEST, min(self._most, wanted, int(self._cap)))
+        wanted = max(FIRST, self._shortest * WANTED_PER_SECOND) if self._shortest < inf else FIRST
+        self.limit = int(min(self._most, wanted, self._cap))
+
+
+def _pause_seconds(number: int) -> float:
+    return min(LAST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(number, 10))

@@ -1,0 +1,105 @@
+"""Publishers as processes that may be killed: forked from one that has imported everything, so that hundreds are quick.
+
+A child imports nothing and has used no store before it was forked: obstore's threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Self
+
+from tests.servers.s3 import environment
+
+PART_BYTES = 5 << 20  # the least that S3 takes; a little more is added that tells for what it is
+
+_CODE = """
+import json, os, sys, traceback
+from pathlib import Path
+import boto3, obstore, pandas, pyarrow.parquet
+from publisher import pipeline
+from publisher.errors import PublisherError
+from publisher.targets import bucket, lock
+from publisher.targets.s3 import target, uploads
+
+uploads.PART_BYTES = bucket.PART_BYTES = int(sys.argv[1])
+for name, seconds in json.loads(sys.argv[2]).items():
+    setattr(lock, name, seconds)
+for line in sys.stdin:
+    manifest, to = json.loads(line)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            pipeline.release(Path(manifest), to, until="publish", access=False)
+            code = 0
+        except PublisherError as error:
+            print(error, file=sys.stderr)
+            code = error.exit_code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@dataclass
+class Nursery:
+    """Runs `publisher release --until publish`, one at a time; what they say goes to the file `said`."""
+
+    endpoint: str
+    said: Path
+    lock: Mapping[str, float] = field(default_factory=dict)  # LEASE_SECONDS and its like, where they must be short
+    _child: Future[int] = field(default_factory=Future)
+
+    def __enter__(self) -> Self:
+        self._file: IO[bytes] = self.said.open("wb")
+        command = [sys.executable, "-c", _CODE, str(PART_BYTES), json.dumps(dict(self.lock))]
+        env = os.environ | environment(self.endpoint) | {"AWS_CONFIG_FILE": os.devnull + "/none"}
+        self._process = subprocess.Popen(
+            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._file, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._file.close()
+
+    @property
+    def pid(self) -> int:
+        """The publisher that runs, once there is one."""
+        return self._child.result(timeout=60)
+
+    def begin(self, manifest: Path, to: str) -> None:
+        """Have a publisher run, whose `pid` is then known."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._child = Future()
+        self._process.stdin.write(f"{json.dumps([str(manifest), to])}\n")
+        self._process.stdin.flush()
+        self._child.set_result(int(self._process.stdout.readline()))
+
+    def end(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        assert self._process.stdout
+        return int(self._process.stdout.readline())
+
+    def publish(self, manifest: Path, to: str) -> int:
+        """Have a publisher run, and return its exit code."""
+        self.begin(manifest, to)
+        return self.end()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the publisher that runs a signal."""
+        os.kill(self.pid, number)
