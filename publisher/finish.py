@@ -11,7 +11,7 @@ from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
 from publisher.extras import extras
 from publisher.mirrors import mirrors
-from publisher.objects import Finding, Mirror, Report
+from publisher.objects import Finding, Report
 from publisher.progress import SILENCE, Progress
 from publisher.record import Access, Record
 from publisher.run import (
@@ -31,16 +31,33 @@ from publisher.targets import Nowhere
 from publisher.verify import Depth
 
 
-def audit(path: Path, to: str | None, *, depth: Depth, access: bool = True, progress: Progress = SILENCE) -> Report:
+def audit(
+    path: Path,
+    to: str | None,
+    *,
+    depth: Depth,
+    access: bool = True,
+    others: bool = False,
+    progress: Progress = SILENCE,
+) -> Report:
     """Verify the live release of a manifest."""
     run = start(manifest.load(path), to)
-    return verified(run, must_be_live(run), depth, anonymous=access, progress=progress)
+    return verified(run, must_be_live(run), depth, anonymous=access, others=others, progress=progress)
 
 
-def verified(run: Run, live: Record, depth: Depth, *, anonymous: bool = True, progress: Progress = SILENCE) -> Report:
+def verified(
+    run: Run,
+    live: Record,
+    depth: Depth,
+    *,
+    anonymous: bool = True,
+    others: bool = False,
+    progress: Progress = SILENCE,
+) -> Report:
     """Verify a release at its public address, and what only its owner sees: strays in its folder, drift of its access.
 
-    Where strangers are not to read, or their access is not ours to set, it is read with credentials.
+    Where strangers are not to read, or their access is not ours to set, it is read with credentials. `others` asks the
+    manifest's other targets, too, whether they have the same release.
     """
     ours = anonymous or run.root is not None  # who serves a folder reads its access from the record
     strangers = ours and live.access.mode == "public"
@@ -55,12 +72,13 @@ def verified(run: Run, live: Record, depth: Depth, *, anonymous: bool = True, pr
     elif live.access.mode == "public":
         message = "anonymous access was not checked: the bucket's access was to be left alone"
         found.append(Finding("anonymous", "note", record.record_key(live.release), message))
+    seen = tuple(mirrors(run, live)) if others else ()
     found += [
-        Finding("mirror", "warning", mirror.differs, f"is not the same at {mirror.url}, the target {mirror.name}")
-        for mirror in _mirrors(run, live)
+        Finding("mirror", "error", mirror.differs, f"is not the same at {mirror.url}, the target {mirror.name}")
+        for mirror in seen
         if mirror.differs
     ]
-    report = replace(report, findings=(*report.findings, *found))
+    report = replace(report, findings=(*report.findings, *found), mirrors=seen)
     keep_report(run, live, report)
     return report
 
@@ -100,15 +118,5 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         report=report,
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
-        hosting=site.Hosting(
-            run.target.url,
-            "../.." if run.root and out.is_relative_to(run.root) else None,
-            _mirrors(run, live),
-        ),
+        hosting=site.Hosting(run.target.url, "../.." if run.root and out.is_relative_to(run.root) else None),
     )
-
-
-def _mirrors(run: Run, live: Record) -> tuple[Mirror, ...]:
-    if run.mirrors is None:
-        run.mirrors = tuple(mirrors(run, live)) if live.inventory else ()
-    return run.mirrors

@@ -223,6 +223,7 @@ class Report:
     digest_bytes: int
     probes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -97,7 +97,7 @@ def release(
 
 
 def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list[Run]:  # noqa: ANN401 - `release`'s own
-    """Publish a release to every target of its manifest; then build the sites, each of which names the others.
+    """Publish a release to every target of its manifest; then verify each, and build sites that name the others.
 
     Raises:
         InvalidInput: the manifest names no target.
@@ -107,16 +107,29 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     loaded = manifest.load(path)
     if not loaded.release.targets:
         raise InvalidInput(Problem(loaded.where(), "has no target", "add some under `targets`"))
-    last: Step = "verify" if until == "site" else until
-    runs = [release(path, name, until=last, **more) for name in loaded.release.targets]
-    if until == "site":
-        from publisher import finish  # noqa: PLC0415 - as above
+    upload: Step = "publish" if until in {"verify", "site"} else until
+    runs = [release(path, name, until=upload, **more) for name in loaded.release.targets]
+    if upload == until:
+        return runs
+    from publisher import finish  # noqa: PLC0415 - as above
 
-        for run in runs:
-            assert run.published is not None
-            run.mirrors = None  # the last targets were not live yet when the first were looked at
-            with work.only_one(run.folder), timed(run.seconds, "site"):
-                run.built = finish.site_of_live(run, run.published.record, run.report)
+    depth, anonymous, progress = (more.get(name) for name in ("depth", "access", "progress"))
+    for run in runs:
+        assert run.published is not None
+        live = run.published.record
+        with work.only_one(run.folder):
+            with timed(run.seconds, "verify"):
+                run.report = finish.verified(
+                    run,
+                    live,
+                    depth or "sample",
+                    anonymous=anonymous is not False,
+                    others=True,
+                    progress=progress or SILENCE,
+                )
+            if until == "site":
+                with timed(run.seconds, "site"):
+                    run.built = finish.site_of_live(run, live, run.report)
     return runs
 
 

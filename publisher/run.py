@@ -17,7 +17,7 @@ from publisher import __version__, inventory, record, work
 from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
-from publisher.objects import Ability, AccessChange, Entry, Mirror, Plan, Report
+from publisher.objects import Ability, AccessChange, Entry, Plan, Report
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
 from publisher.targets import LocalTarget, Reach, Target, open_target
@@ -51,7 +51,6 @@ class Run:
     doors: tuple[AccessChange, ...] = ()  # what must change for it to be read as wanted
     abilities: tuple[Ability, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    mirrors: tuple[Mirror, ...] | None = None  # other targets that have this release; None: not looked for yet
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

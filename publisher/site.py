@@ -18,7 +18,7 @@ from typing import Any
 
 from publisher import work
 from publisher.errors import InvalidInput, LocalTrouble, Problem
-from publisher.objects import Entry, Mirror, Report
+from publisher.objects import Entry, Report
 from publisher.page import places
 from publisher.page.pages import MARK, pages, settings
 from publisher.page.view import book
@@ -36,12 +36,11 @@ class Hosting:
     """What pages cannot know from the record: where the release is stored, and where the pages themselves lie.
 
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
-    seen from the pages, such as `../..`, where it hosts the viewer. `mirrors` are the other targets that have it.
+    seen from the pages, such as `../..`, where it hosts the viewer.
     """
 
     storage: str = ""
     root: str | None = None
-    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def render(
 
     """
     shown = book(record, places.target(record.public_url, hosting.storage), entries() if entries else ())
-    texts = pages(shown, report, hosting.root, hosting.mirrors)
+    texts = pages(shown, report, hosting.root)
     try:
         lay_down(project)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})

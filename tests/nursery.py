@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from tests.servers.s3 import environment
-
-PART_BYTES = 5 << 20  # the least that S3 takes; a little more is added that tells for what it is
+from tests.shop import PART_BYTES
 
 _CODE = """
 import json, os, sys, traceback

@@ -19,8 +19,8 @@ class Neo4j(Artifact):
     """Version of the neo4j server that it was made with, such as "4.4.16"."""
 
     def stage(self, bench: Bench) -> Made:
-        """Publish the store where it lies; nothing in it is text to us."""
-        tree = self.tree(bench, role=lambda _: "opaque")
+        """Publish the store where it lies; nothing in it is text to us but what is written for people."""
+        tree = self.tree(bench, role=lambda name: "" if name.endswith((".txt", ".md")) else "opaque")
         return Made(
             (tree,), FileFacts(tree=bench.source.is_dir(), server=f"neo4j {self.server}" if self.server else "")
         )

@@ -140,6 +140,9 @@ def verify(
     target: TargetName = None,
     depth: DepthOption = Depth.SAMPLE,
     no_access: NoAccess = False,
+    mirrors: Annotated[
+        bool, typer.Option("--mirrors", help="Compare with the manifest's other targets, by digests.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -154,7 +157,12 @@ def verify(
                 report = step.verify(manifest, depth=depth.value, progress=progress)
             else:
                 report = finish.audit(
-                    Path(manifest), target, depth=depth.value, access=not no_access, progress=progress
+                    Path(manifest),
+                    target,
+                    depth=depth.value,
+                    access=not no_access,
+                    others=mirrors,
+                    progress=progress,
                 )
         show.report(screen, report)
         screen.finish(**show.as_json(report))

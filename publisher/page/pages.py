@@ -33,15 +33,13 @@ class Scene:
     hosted: str
 
 
-def pages(
-    book: Book, report: Report | None, root: str | None, mirrors: Sequence[Mirror] = ()
-) -> dict[str, tuple[str, str]]:
+def pages(book: Book, report: Report | None, root: str | None) -> dict[str, tuple[str, str]]:
     """Return the Markdown and the title of each page by its file name, in the order of the navigation.
 
     `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer.
     """
     shown = _scenes(book, root)
-    common = {"book": book, "scenes": shown, "mirrors": _same(mirrors), **_citing(book)}
+    common = {"book": book, "scenes": shown, "mirrors": _same(report.mirrors if report else ()), **_citing(book)}
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
         "explore.md": _page("Explore", "site/explore.md.jinja", common, book) if shown else None,

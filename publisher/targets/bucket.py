@@ -162,23 +162,24 @@ class Bucket:
         *,
         alone: bool = False,
     ) -> str:
-        name = self.prefix + key
+        name, tries = self.prefix + key, 0
 
-        def once(tries: int) -> str:
+        def once(number: int) -> str | None:
+            nonlocal tries
+            tries = number
             careful = tries > 0 or self.pace.wary
-            try:
+            with _condition():
                 return self.wire.put(name, data, headers, labels, condition, careful=careful)
-            except Trouble as trouble:
-                if trouble.why is not Why.CONDITION:
-                    raise
-            # An earlier try may have been done, and its answer lost: then what is there is what was sent.
-            found = self.wire.get(name) if tries else None
-            head = self.wire.head(name) if found and found[0] == data else None
-            if found is None or head is None or (head.tag, head.headers) != (found[1], headers):
-                raise _there(key)
-            return head.tag
+            return None
 
         tag = self._persist(key, once, alone=alone)
+        if tag is None:
+            # An earlier try may have been done, and its answer lost: then what is there is what was sent.
+            found = self._persist(key, lambda _: self.wire.get(name)) if tries else None
+            head = self.head(key) if found and found[0] == data else None
+            if found is None or head is None or (head.tag, head.headers) != (found[1], headers):
+                raise _there(key)
+            tag = head.tag
         self._stored = True
         return tag
 
@@ -194,18 +195,22 @@ class Bucket:
         large = self._persist(key, begin, alone=True)
         size, crc32c = self._send(key, large, blocks)
 
-        def finish(tries: int) -> str:
-            try:
+        tries = 0
+
+        def finish(number: int) -> str | None:
+            nonlocal tries
+            tries = number
+            with _condition():
                 return large.finish(size, crc32c, condition)
-            except Trouble as trouble:
-                if trouble.why is not Why.CONDITION:
-                    raise
-            head = self.wire.head(name, checksum=True) if tries else None  # as with a small object
+            return None
+
+        tag = self._persist(key, finish, alone=True)
+        if tag is None:
+            head = self.head(key, checksum=True) if tries else None  # as with a small object
             if head is None or (head.size_bytes, head.crc32c, head.headers) != (size, crc32c, headers):
                 raise _there(key)
-            return head.tag
-
-        return self._persist(key, finish, alone=True)
+            tag = head.tag
+        return tag
 
     def _send(self, key: str, large: Large, blocks: Iterator[bytes]) -> tuple[int, str]:
         """Send what has not arrived yet, in parts; return the size and the checksum of the whole."""

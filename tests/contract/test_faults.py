@@ -186,9 +186,7 @@ class Case:
 
     def source(self, key: str) -> bytes:
         """Return the content that an object should have."""
-        place = key.removeprefix("v1/files/data/")
-        path = self.folder / ("data/" + place if place != key else key.removeprefix("v1/"))
-        return path.read_bytes()
+        return (self.folder / key.removeprefix("v1/files/").removeprefix("v1/volumes/")).read_bytes()
 
     def check(self) -> int:
         """See that the release is live, every object with the bytes of its source and its headers; return how many."""
@@ -307,3 +305,487 @@ def test_every_put_that_was_done_though_its_answer_was_lost_is_found_done(
     assert {each.applied for each in again} == {412}
     assert len(again) >= 40 + 3  # marker, record, first lock and list
     assert len(seen) - len(lost) < len(lost) * 4
+
+
+OTHER = Headers("application/octet-stream", None, FINAL)
+
+
+def meanwhile(write: Callable[[], None]) -> Fault:
+    """Lose the answer to what the server has not done, because somebody else was there just before."""
+
+    def happen(request: Request, _: Forward) -> Answer:
+        write()
+        raise faults.Reset
+
+    return Fault("meanwhile", happen)
+
+
+@pytest.mark.parametrize("key", ["v1/files/data/0003.bin", RECORD, BEGUN])
+def test_something_else_at_a_key_is_a_conflict_that_names_it(key: str, case: Case, hasty: None) -> None:
+    """The other half of the same: 412 after a lost answer, and what is there is not what was sent."""
+    case.fill(8)
+    theirs = b"somebody else's"
+    case.proxy.plan = first_tries(1, is_put(key), meanwhile(lambda: case.put(key, theirs, OTHER)))
+    if key == BEGUN:  # an unfinished run may have begun it: whoever did, the release goes on
+        case.release()
+        assert case.check() == 8
+        return
+    error = case.refused(Conflict)
+    assert error.exit_code == 5
+    assert [problem.where for problem in error.problems] == [key]
+    found = case.get(key)
+    assert found
+    assert found.data == theirs
+    assert case.committed is (key == RECORD)
+
+
+def test_the_same_bytes_with_other_headers_are_something_else(case: Case, hasty: None) -> None:
+    case.fill(4)
+    key = "v1/files/data/0001.bin"
+    wrong = Headers("text/html", None, MOVING)
+    case.proxy.plan = first_tries(1, is_put(key), meanwhile(lambda: case.put(key, case.source(key), wrong)))
+    assert [problem.where for problem in case.refused(Conflict).problems] == [key]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_the_list_of_releases_keeps_what_another_release_wrote_meanwhile(
+    moment: str, case: Case, hasty: None
+) -> None:
+    """An answer is lost, before or after the list was written, and another publisher adds its line right then."""
+    case.fill(2)
+    other = Case(case.folder.parent / "other", case.proxy, case.server, case.prefix, version="v0").fill(1)
+
+    def happen(request: Request, forward: Forward) -> Answer:
+        if moment == "after":
+            forward(request)
+        other.release()
+        raise faults.Reset
+
+    case.proxy.plan = first_tries(1, is_put(POINTER), Fault(moment, happen))
+    with case.watched() as seen:
+        case.release()
+    assert [each.fault for each in seen].count(moment) == 1
+    listed = case.get(POINTER)
+    assert listed
+    assert set(record.parse_releases(listed.data)) == {"v0", "v1"}
+
+
+# 4: a body that is changed on its way.
+
+
+def test_of_a_thousand_flipped_bits_none_is_stored(case: Case, hasty: None, small_parts: None) -> None:
+    """Each object's first two tries lose a bit: one goes through obstore, one through boto3. Parts of an upload, too."""
+    objects, large = 494, 2
+    case.fill(objects, 300)
+    for n in range(large):
+        (case.folder / f"data/large-{n}.bin").write_bytes(Random(n).randbytes(2 * PART + (3 << 19)))
+    case.proxy.plan = first_tries(2, is_data, faults.flip_up())
+    with case.watched() as seen:
+        case.release()
+    flipped = [each for each in seen if each.fault]
+    parts = [each for each in flipped if "partNumber" in each.query]
+    print(f"{len(flipped)} flipped, {len(parts)} of them of parts; {Counter(each.status for each in flipped)}")
+    assert len(flipped) == 2 * objects + 2 * 3 * large == 1000
+    assert {each.status for each in flipped} == {400}
+    assert len(parts) == 2 * 3 * large
+    sent = [each for each in seen if is_data(each) and not each.fault]
+    assert len(sent) == objects + len({(each.path, each.query["partNumber"]) for each in parts})
+    assert {each.status for each in sent} == {200}
+    assert case.check() == objects + large
+
+
+def test_a_flipped_bit_of_a_plainer_client_is_stored(case: Case) -> None:
+    """The control: this server itself keeps what comes, where nobody sends a checksum."""
+    case.proxy.plan = on(is_put("a"), faults.flip_up(77))
+    plain = client(case.proxy.endpoint, request_checksum_calculation="when_required")
+    plain.put_object(Bucket=BUCKET, Key=case.name("a"), Body=b"what was sent")
+    found = case.get("a")
+    assert found
+    assert found.data != b"what was sent"
+    assert len(found.data) == len(b"what was sent")
+
+
+# 5: what each object carries, over HTTPS.
+
+MEANT = {
+    "v1/volumes/seg/info": Headers("application/json", None, FINAL),
+    "v1/volumes/seg/8_8_8/": Headers("application/octet-stream", "gzip", FINAL),
+    "v1/files/data/large.bin": Headers("application/octet-stream", None, FINAL),
+    "v1/files/data/edges.csv": Headers("text/csv; charset=utf-8", None, FINAL),
+    "v1/files/data/packed.csv": Headers("text/csv; charset=utf-8", "gzip", FINAL),
+    "v1/files/data/ids.csv.gz": Headers("application/gzip", None, FINAL),
+    "v1/files/data/t.feather": Headers("application/vnd.apache.arrow.file", None, FINAL),
+    "v1/files/data/notes.md": Headers("text/markdown; charset=utf-8", None, FINAL),
+    "v1/files/data/p.png": Headers("image/png", None, FINAL),
+    RECORD: Headers("application/json", None, FINAL),
+    BEGUN: Headers("application/json", None, FINAL),
+    "v1/.release/inventory-": Headers("application/vnd.apache.parquet", None, FINAL),
+    POINTER: Headers("application/json", None, MOVING),
+    LOCK: Headers("application/json", None, MOVING),
+}
+
+
+def of_all_kinds(case: Case) -> None:
+    """Write sources of all kinds, gzip and plain, small and large."""
+    case.chunks(6)
+    rest = bytes(Random(2).randbytes(PART + 1000))  # does not get smaller
+    (case.folder / "seg/8_8_8/0-64_0-64_0-64").write_bytes(rest)
+    table = b"a,b\n1,2\n" * 100
+    for name, data in {
+        "large.bin": Random(1).randbytes(2 * PART),
+        "edges.csv": table,
+        "packed.csv": gzip.compress(table),
+        "ids.csv.gz": gzip.compress(table),
+        "t.feather": b"ARROW1" + rest[:100],
+        "notes.md": b"# Notes\n",
+        "p.png": b"\x89PNG" + rest[:100],
+    }.items():
+        (case.folder / "data" / name).write_bytes(data)
+
+
+def misread(case: Case) -> list[str]:
+    """Read every object's headers as boto3 sees them and as plain HTTP does; tell those that are not as they should be."""
+    wrong = []
+    for key in case.keys():
+        meant = next(headers for start, headers in MEANT.items() if key.startswith(start))
+        found = case.get(key)
+        assert found
+        reply = case.server.ask("GET", f"{BUCKET}/{case.name(key)}")
+        names = ("content-type", "content-encoding", "cache-control")
+        plain = tuple(reply.headers.get(name) for name in names)
+        if found.headers != meant or plain != (meant.content_type, meant.content_encoding, meant.cache_control):
+            wrong.append(f"{key}: {found.headers}, {plain}")
+        if (found.data[:2] == b"\x1f\x8b") is not (meant.content_encoding == "gzip" or key.endswith(".gz")):
+            wrong.append(f"{key}: other bytes")
+    return wrong
+
+
+@pytest.fixture
+def over_tls(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsTerminator]:
+    """HTTPS before the proxy, by a certificate of an authority that only `AWS_CA_BUNDLE` names."""
+    with TlsTerminator(case.proxy.endpoint, tmp_path / "tls") as terminator:
+        for name, value in environment(terminator.endpoint, ca=terminator.ca).items():
+            monkeypatch.setenv(name, value)
+        yield terminator
+
+
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_every_object_carries_exactly_what_the_rules_say(
+    refusals: int, case: Case, over_tls: TlsTerminator, hasty: None, small_parts: None
+) -> None:
+    of_all_kinds(case)
+    case.proxy.plan = first_tries(refusals, lambda r: r.method in {"PUT", "POST"}, faults.slow_down())
+    with case.watched() as seen:
+        case.release()
+    keys = case.keys()
+    assert misread(case) == []
+    assert len(keys) == len(set(keys)) == 7 + 7 + 5
+    in_parts = {each.path.rpartition("/")[2] for each in seen if "partNumber" in each.query}
+    assert in_parts == {"0-64_0-64_0-64", "large.bin"}  # the one with gzip, the other without
+    retried = {each.path for each in seen if each.fault}
+    assert len(retried) >= len(keys) * refusals
+    framed = [each.path for each in seen if "aws-chunked" in each.headers.get("content-encoding", "")]
+    assert framed == []
+    bare = [each for each in seen if is_data(each) and not any(name.startswith("x-amz-checksum") for name in each.headers)]
+    assert bare == []
+    print(f"{len(keys)} objects over TLS, {len(retried)} of them refused once: 0 wrong")
+
+
+def test_a_plainer_client_writes_another_encoding_over_https(case: Case, over_tls: TlsTerminator) -> None:
+    """The control: boto3 as it comes says `gzip,aws-chunked`, and that is seen."""
+    told = {"ContentEncoding": "gzip", "ContentType": "application/octet-stream", "CacheControl": FINAL}
+    client(over_tls.endpoint, ca=over_tls.ca).put_object(
+        Bucket=BUCKET, Key=case.name("v1/volumes/seg/8_8_8/0"), Body=gzip.compress(b"voxels"), **told
+    )
+    (wrong,) = misread(case)
+    assert "gzip,aws-chunked" in wrong
+
+
+# 6: what is changed once it is live.
+
+
+def audit(case: Case) -> list[Finding]:
+    return list(finish.audit(case.manifest, None, depth="sample").findings)
+
+
+def edited(case: Case) -> dict[str, str]:
+    """Change live objects as another program would; return which check should find each."""
+    keys = [f"v1/volumes/seg/8_8_8/0-64_0-64_{64 * n}-{64 * n + 64}" for n in range(6)]
+    chunk = case.get(keys[0])
+    assert chunk
+    case.put(keys[0], chunk.data[:-9] + bytes([chunk.data[-9] ^ 1]) + chunk.data[-8:], chunk.headers)
+    case.client.delete_object(Bucket=BUCKET, Key=case.name(keys[1]))
+    told = {"content_type": ("text/plain", keys[2]), "cache_control": (MOVING, keys[3]), "content_encoding": (None, keys[4])}
+    for field_, (value, key) in told.items():
+        there = case.get(key)
+        assert there
+        changed = {name: getattr(there.headers, name) for name in ("content_type", "content_encoding", "cache_control")}
+        case.put(key, there.data, Headers(**{**changed, field_: value}))
+    case.put("v1/volumes/seg/8_8_8/640-704_0-64_0-64", b"stray", chunk.headers)
+    return {
+        keys[0]: "digest",
+        keys[1]: "missing",
+        keys[2]: "content-type",
+        keys[3]: "cache-control",
+        keys[4]: "content-encoding",
+        "v1/volumes/seg/8_8_8/640-704_0-64_0-64": "extra",
+    }
+
+
+def test_every_edit_of_what_is_live_is_found_and_its_key_named(case: Case) -> None:
+    case.chunks(6).fill(3)
+    case.release(access=True)
+    assert audit(case) == []
+    planted = edited(case)
+    found = {finding.key: finding.check for finding in audit(case) if finding.severity == "error"}
+    assert found == planted
+    done = command(case, "verify", case.manifest, "--json")
+    assert done.returncode == 8, done.stderr
+    assert {each["key"]: each["check"] for each in json.loads(done.stdout)["findings"]} == planted
+
+
+def command(case: Case, *words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does; no traceback is ever seen."""
+    line = [sys.executable, "-m", "publisher.cli", *map(str, words)]
+    found = {name: value for name, value in (os.environ | env).items() if value}
+    done = subprocess.run(line, cwd=case.folder, env=found, capture_output=True, text=True, check=False, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("setting", ["cors", "policy"])
+def test_a_setting_of_the_bucket_that_is_taken_away_is_found(setting: str, case: Case) -> None:
+    case.fill(3)
+    case.release(access=True)
+    assert audit(case) == []
+    getattr(case.client, f"delete_bucket_{setting}")(Bucket=BUCKET)
+    try:
+        found = audit(case)
+    finally:
+        pipeline.set_access(case.manifest, None)
+    drift = [finding for finding in found if finding.check == "access-drift"]
+    assert [finding.severity for finding in drift] == ["error"]
+    assert BUCKET in drift[0].key
+    seen = [finding for finding in found if finding.check == {"cors": "cors", "policy": "access"}[setting]]
+    assert seen
+    assert audit(case) == []  # the control: it is back
+
+
+# 7: what is there is not sent again.
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+def test_a_second_run_sends_nothing(ledger: bool, case: Case) -> None:  # noqa: FBT001
+    case.chunks(6).fill(20)
+    case.release()
+    if not ledger:
+        case.forget()
+    with case.watched() as seen:
+        run = case.release()
+    assert run.published
+    assert (run.published.uploaded, run.published.skipped) == (0, 27)
+    assert Counter(each.path.partition("/shop/")[2] for each in seen if each.method not in {"GET", "HEAD"}) == {LOCK: 2}
+    print(f"ledger {ledger}: {len(seen)} requests, {sum(each.body_bytes for each in seen if is_data(each))} bytes sent")
+
+
+def test_a_change_that_keeps_size_and_time_is_found_where_sources_are_read_again(case: Case) -> None:
+    case.status = "draft"
+    case.chunks(6).fill(20)
+    case.release()
+    changed = case.folder / "seg/8_8_8/0-64_0-64_64-128"
+    before = changed.stat()
+    with changed.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\xff")
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with case.watched() as seen:
+        run = case.release()
+    assert run.plan
+    assert run.plan.tally(Op.REPLACE, Op.ADD).objects == 0  # the control: size, time and inode are as they were
+    assert data_keys(seen) == {}
+    with case.watched() as seen:
+        case.release(reread=True)
+    assert data_keys(seen) == {"v1/volumes/seg/8_8_8/0-64_0-64_64-128": 1}
+    assert case.check() == 27
+    final = Case(case.folder, case.proxy, case.server, case.prefix, "final")
+    final.release(reread=True)
+    with changed.open("r+b") as file:
+        file.write(b"\xfe")
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    error = final.refused(Conflict, reread=True)
+    assert [problem.where for problem in error.problems] == ["v1/volumes/seg/8_8_8/0-64_0-64_64-128"]
+
+
+# 8: a published version is overwritten.
+
+
+def test_a_changed_source_of_a_final_release_is_refused_before_anything_is_written(case: Case) -> None:
+    case.fill(6)
+    case.release()
+    before = {key: case.get(key) for key in case.keys()}
+    (case.folder / "data/0003.bin").write_bytes(b"altered")
+    with case.watched() as seen:
+        error = case.refused(Conflict)
+    assert error.exit_code == 5
+    assert [problem.where for problem in error.problems] == ["v1/files/data/0003.bin"]
+    assert {each.method for each in seen} <= {"GET", "HEAD"}
+    assert {key: case.get(key) for key in case.keys()} == before
+    done = command(case, "release", case.manifest, "--json")
+    assert (done.returncode, json.loads(done.stdout)["problems"][0]["where"]) == (5, "v1/files/data/0003.bin")
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_comes_between_plan_and_publish_is_refused_by_the_server(
+    large: bool, case: Case, small_parts: None  # noqa: FBT001
+) -> None:
+    case.fill(6, 300 + large * (PART + 1000))
+    key, theirs = "v1/files/data/0003.bin", b"somebody else's"
+
+    def happen(request: Request, forward: Forward) -> Answer:
+        case.put(key, theirs, OTHER)
+        return forward(request)
+
+    case.proxy.plan = first_tries(1, is_put(BEGUN), Fault("meanwhile", happen))  # right after the plan
+    with case.watched() as seen:
+        error = case.refused(Conflict)
+    assert (error.exit_code, [problem.where for problem in error.problems]) == (5, [key])
+    found = case.get(key)
+    assert found
+    assert found.data == theirs
+    assert not case.committed
+    if large:
+        assert key not in data_keys(seen)  # not a byte of it was sent in vain
+    else:
+        assert [each.applied for each in seen if is_put(key)(each)] == [412]
+
+
+def test_a_draft_may_be_overwritten_and_that_is_seen(case: Case) -> None:
+    """The control: what a draft has is replaced, by the same code."""
+    case.status = "draft"
+    case.fill(6)
+    case.release()
+    (case.folder / "data/0003.bin").write_bytes(b"altered")
+    with case.watched() as seen:
+        case.release()
+    assert data_keys(seen) == {"v1/files/data/0003.bin": 1}
+    assert case.check() == 6
+
+
+# 10: a server that ignores conditions.
+
+
+def test_plan_tells_of_a_server_that_ignores_conditions(
+    case: Case, rclone_s3: RcloneS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.fill(3)
+    run = case.release(until="plan")
+    assert [(ability.name, ability.works) for ability in run.abilities] == [("preconditions", True)]
+    case.forget()
+    for name, value in rclone_s3.env.items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):  # the second time it is remembered
+        run = case.release(until="plan")
+        assert [(ability.name, ability.works) for ability in run.abilities] == [("preconditions", False)]
+        assert "nothing but your care keeps two publishers apart" in run.abilities[0].message
+    done = command(case, "plan", case.manifest, "--no-access")
+    assert done.returncode == 10
+    assert run.abilities[0].message in done.stdout
+
+
+# 11: a store that is too busy, and a network that is not there.
+
+
+def once_data_flow(plan: Plan) -> Plan:
+    """Begin with a plan at the first object that is sent."""
+    begun = Event()
+
+    def watched(request: Request) -> Fault | None:
+        if is_data(request):
+            begun.set()
+        return plan(request) if begun.is_set() else None
+
+    return watched
+
+
+@contextmanager
+def limits(found: list[Bucket]) -> Iterator[list[int]]:
+    """Note the limits that the pace has meanwhile, of the buckets that are opened."""
+    seen: list[int] = []
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            seen.extend(each.pace.limit for each in found)
+
+    watcher = Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Bucket]:
+    """Every bucket that is opened."""
+    found: list[Bucket] = []
+    begin = Bucket.__init__
+
+    def noted(self: Bucket, *words: Any) -> None:
+        begin(self, *words)
+        found.append(self)
+
+    monkeypatch.setattr(Bucket, "__init__", noted)
+    return found
+
+
+SECONDS = [pytest.param(60, marks=pytest.mark.slow), 6]
+
+
+@pytest.mark.parametrize("methods", [("GET", "HEAD", "PUT"), ("PUT",)], ids=["everything", "puts"])
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_it_outlives_a_store_that_refuses_everything(
+    seconds: int, methods: tuple[str, ...], case: Case, opened: list[Bucket]
+) -> None:
+    objects = 60
+    case.fill(objects)
+    case.proxy.plan = faults.only(once_data_flow(faults.while_time(seconds, faults.slow_down())), *methods)
+    began = time.monotonic()
+    with case.watched() as seen, limits(opened) as limit:
+        case.release()
+    took = time.monotonic() - began
+    refused = [each for each in seen if each.fault]
+    print(f"{seconds} s of SlowDown: {took:.1f} s, {len(refused)} refused, {len(seen)} asked, limit {min(limit)}..{max(limit)}")
+    assert case.check() == objects
+    assert seconds <= took < seconds + pace.LAST_PAUSE_SECONDS + 6
+    assert min(limit) <= pace.FIRST / 2
+    # The first wave was on its way already; then it is asked less and less often.
+    assert len(refused) <= pace.FIRST + 12 + 2 * seconds / pace.LAST_PAUSE_SECONDS
+    assert len(seen) <= 2 * objects
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.slow_down(),
+        faults.s3_error(429, "TooManyRequests"),
+        faults.s3_error(500, "InternalError"),
+        faults.status(502),
+        faults.reset(before=True),
+        faults.reset(before=False),
+        faults.truncate(0),
+    ],
+    ids=lambda fault: fault.name,
+)
+def test_it_gets_along_with_a_store_that_fails_three_times_of_ten(fault: Fault, case: Case, hasty: None) -> None:
+    objects = 150
+    case.fill(objects).chunks(6)
+    case.proxy.plan = faults.every(0.3, fault)
+    with case.watched() as seen:
+        case.release()
+    failed = sum(each.fault is not None for each in seen)
+    print(f"{fault.name}: {failed} of {len(seen)} failed")
+    assert case.check() == objects + 7
+    assert 0.2 < failed / len(seen) < 0.4
+    assert len(seen) <= 2 * (objects + 7 + 12)
