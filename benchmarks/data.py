@@ -78,7 +78,8 @@ def linked_chunks(folder: Path, count: int, size_bytes: int = CHUNK_BYTES) -> Da
 def labels(folder: Path, count: int) -> Data:
     """Make a volume of chunks in compressed_segmentation, about 100 KB each, which are stored as gzip."""
     made = list(itertools.islice(_label_chunks(), min(count, DIFFERENT)))
-    places = _volume(folder, count, {"type": "segmentation", "data_type": "uint64", "encoding": "compressed_segmentation"})
+    how = {"type": "segmentation", "data_type": "uint64", "encoding": "compressed_segmentation"}
+    places = _volume(folder, count, how)
     size = 0
     for path, chunk in zip(places, itertools.cycle(made), strict=False):
         _write(path, chunk)
@@ -144,7 +145,7 @@ def _volume(folder: Path, count: int, how: dict[str, str]) -> Iterator[str]:
 
 def _label_chunks() -> Iterator[bytes]:
     """Yield encoded chunks of labels: cells around random points, with rough borders and large numbers."""
-    import compressed_segmentation  # noqa: PLC0415 - only these need it
+    import compressed_segmentation  # type: ignore[import-not-found]  # noqa: PLC0415 - only these need it
     import numpy as np  # noqa: PLC0415 - likewise
 
     random = np.random.default_rng(0)

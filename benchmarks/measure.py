@@ -14,7 +14,8 @@ from pathlib import Path
 
 LONGEST_SECONDS = 3600.0  # for one process; then it is ended
 WATCH_SECONDS = 0.25
-SETTLE_SECONDS, SETTLED = 15.0, 0.05  # how long to wait for a server to come to rest, and the share of a core that is rest
+SETTLE_SECONDS = 15.0  # to wait for a server to come to rest
+REST = 0.05  # of a core
 LOG_BYTES = 3000  # of what a process said before it failed
 
 # What a process was before `exec` counts as its memory, too: so this small one starts it, and waits for it.
@@ -109,7 +110,7 @@ def settle(server: int) -> None:
     while time.monotonic() < deadline:
         before, start = cpu_seconds(server), time.monotonic()
         time.sleep(0.4)
-        if cpu_seconds(server) - before <= SETTLED * (time.monotonic() - start):
+        if cpu_seconds(server) - before <= REST * (time.monotonic() - start):
             return
 
 

@@ -1,133 +1,71 @@
-"""Measure publishing many small objects onto a folder beside the system's own copy, and write docs/performance.md.
+"""Measure publisher beside other tools, and write docs/performance.md.
 
-Runs are interleaved, medians and ratios are reported: seconds depend on the machine, ratios hardly do.
+    python benchmarks/run.py [--runs 5] [--only a,b,c,d,million,local] [--scale 1.0] [--out docs/performance.md]
 
-    python benchmarks/run.py [--objects 20000] [--runs 3]
+What was measured is kept in benchmarks/.results/, so that scenarios can run one by one: the page is written from all of
+them. A run on another scale is for trying things out; it keeps its results, and its page, apart.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import os
-import platform
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
 from pathlib import Path
-from time import perf_counter
 
 ROOT = Path(__file__).resolve().parents[1]
-CHUNK_BYTES = 4096
-FOLDER = 1000  # files in one folder
+sys.path.insert(0, str(ROOT))  # for the servers of the tests
 
-MANIFEST = """\
-schema: 1
-version: v1
-date: 2026-01-01
-status: final
-dataset: {name: bench, title: Benchmark, description: Many small files., license: CC0-1.0, authors: [{name: nobody}]}
-files: [{name: chunks, source: source}]
-"""
+from benchmarks.floors import floors  # noqa: E402
+from benchmarks.page import page  # noqa: E402
+from benchmarks.results import load  # noqa: E402
+from benchmarks.scenarios import Bench  # noqa: E402
+from benchmarks.suite import SCENARIOS  # noqa: E402
 
-
-@dataclass(frozen=True)
-class Measured:
-    """What one process took: seconds of the clock and of the processors, and its peak memory in MB."""
-
-    wall: float
-    cpu: float
-    peak_mb: float
+RESULTS = Path(__file__).with_name(".results")
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+ROOM_BYTES = 8 << 30  # of memory files, for the largest scenario and its server
 
 
-def run(*command: str | Path) -> Measured:
-    """Run a command to its end and measure it alone."""
-    start = perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed")
-    return Measured(perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def make_source(folder: Path, objects: int) -> None:
-    """Write files of random bytes, which nothing compresses."""
-    for number in range(objects):
-        path = folder / f"{number // FOLDER}" / f"{number}"
-        if number % FOLDER == 0:
-            path.parent.mkdir(parents=True)
-        path.write_bytes(os.urandom(CHUNK_BYTES))
-
-
-def median(runs: list[Measured]) -> Measured:
-    """Return the median of each figure."""
-    return Measured(*(statistics.median(getattr(r, name) for r in runs) for name in ("wall", "cpu", "peak_mb")))
-
-
-def measure(objects: int, runs: int) -> dict[str, Measured]:
-    """Measure each way in turn, several times."""
-    publisher = Path(sys.executable).with_name("publisher")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "release.yaml").write_text(MANIFEST)
-        make_source(folder / "source", objects)
-        public, copied = folder / "public", folder / "copied"
-        release = (publisher, "release", folder / "release.yaml", "--target", public, "--until", "publish", "--quiet")
-        ways: dict[str, Callable[[], Measured]] = {
-            "publisher release": lambda: run(*release),
-            "publisher release again, nothing changed": lambda: run(*release),
-            "cp -r": lambda: run("cp", "-r", folder / "source", copied),
-            "cp -r, and sha256sum of every file": lambda: run(
-                "sh", "-c", f"cp -r {folder}/source {copied} && find {copied} -type f -print0 | xargs -0 sha256sum"
-            ),
-        }
-        taken: dict[str, list[Measured]] = {name: [] for name in ways}
-        for _ in range(runs):
-            shutil.rmtree(public, ignore_errors=True)
-            for name, way in ways.items():
-                shutil.rmtree(copied, ignore_errors=True)
-                taken[name].append(way())
-    return {name: median(figures) for name, figures in taken.items()}
-
-
-def page(found: dict[str, Measured], objects: int, runs: int) -> str:
-    """Return docs/performance.md."""
-    base = found["publisher release"].wall
-    rows = "\n".join(
-        f"| {name} | {m.wall:.2f} | {objects / m.wall:,.0f} | {m.cpu / objects * 1e3:.2f} | {m.peak_mb:.0f} | {m.wall / base:.2f} |"
-        for name, m in found.items()
-    )
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
-    return f"""# Performance
-
-Written by `make bench` on {dt.datetime.now(dt.UTC).date()}; {machine}. Medians of {runs} interleaved runs of whole
-processes. Seconds depend on the machine; compare ratios.
-
-## {objects:,} files of {CHUNK_BYTES:,} bytes onto a folder
-
-| | seconds | objects/s | CPU ms an object | peak MB | time, publisher = 1 |
-|---|---|---|---|---|---|
-{rows}
-
-publisher looks at every file twice (once to plan, once to publish), hashes it, and writes it atomically; `cp` does none
-of that. Memory does not grow with the number of objects: `tests/contract/test_memory.py` holds the line.
-"""
+def scratch() -> Path:
+    """Return a new folder: in memory where there is room, for disks are slower than what is measured."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    return Path(tempfile.mkdtemp(prefix="bench-", dir=MEMORY if roomy else None))
 
 
 def main() -> None:
     """Measure and write."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--objects", type=int, default=20_000)
-    words.add_argument("--runs", type=int, default=3)
-    chosen = words.parse_args()
-    found = measure(chosen.objects, chosen.runs)
-    (ROOT / "docs" / "performance.md").write_text(page(found, chosen.objects, chosen.runs), encoding="utf-8")
-    print(json.dumps({name: vars(figures) for name, figures in found.items()}, indent=1))
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--runs", type=int, default=5, help="rounds of each scenario")
+    words.add_argument(
+        "--only", default=",".join(SCENARIOS), help="scenarios, with commas between them; none: the page"
+    )
+    words.add_argument("--scale", type=float, default=1.0, help="share of the objects and bytes")
+    words.add_argument("--out", type=Path, help="the page")
+    given = words.parse_args()
+    whole = given.scale == 1
+    results = RESULTS if whole else RESULTS / f"scale-{given.scale:g}"
+    out: Path = given.out or (ROOT / "docs" / "performance.md" if whole else results / "performance.md")
+    chosen = [name for name in given.only.split(",") if name and name != "none"]
+    if unknown := set(chosen) - SCENARIOS.keys():
+        words.error(f"there is no scenario {min(unknown)}")
+    place, start = scratch(), time.monotonic()
+    try:
+        bench = Bench(place, given.runs, given.scale, lambda text: print(text, flush=True))
+        for name in chosen:
+            for result in SCENARIOS[name](bench):
+                result.save(results)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    found = load(results)
+    if not found:
+        raise SystemExit("nothing was measured")
+    out.write_text(page(found), encoding="utf-8")
+    print(f"{out} is written, after {(time.monotonic() - start) / 60:.0f} minutes")
+    for floor in floors(found):
+        print(f"{floor.sign} {floor.text}: {floor.spelled(floor.measured)}, wanted {floor.bound}")
 
 
 if __name__ == "__main__":

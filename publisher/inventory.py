@@ -5,8 +5,10 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import pairwise
+from importlib import import_module
+from itertools import chain, pairwise
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any, Literal, cast
 
 from publisher.objects import Entry, Headers
@@ -27,8 +29,15 @@ COLUMNS = (
 BATCH_ROWS = 8_192
 
 
+def prepare() -> None:
+    """Import what `write` needs, beside other work: it takes as long as sending a thousand objects does."""
+    Thread(target=import_module, args=("pyarrow.parquet",), daemon=True).start()
+
+
 def write(entries: Iterable[Entry], sink: IO[bytes]) -> int:
     """Write entries, which must come sorted by key, and return how many there were. Memory: one batch."""
+    batches = _batches(entries)
+    first = next(batches, None)  # sent, most of it, while pyarrow is imported
     import pyarrow as pa  # noqa: PLC0415 - heavy, and `--help` must be instant
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -38,7 +47,7 @@ def write(entries: Iterable[Entry], sink: IO[bytes]) -> int:
     # Dictionary pages pay for the columns that repeat; keys and digests never do.
     repeated = ["artifact", "content_type", "content_encoding", "cache_control"]
     with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=repeated) as writer:
-        for batch in _batches(entries):
+        for batch in chain([first] if first else [], batches):
             if batch[0].key <= last or any(a.key >= b.key for a, b in pairwise(batch)):
                 raise ValueError(f"inventory entries are not sorted near {batch[0].key}")
             last = batch[-1].key

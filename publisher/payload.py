@@ -20,6 +20,9 @@ BLOCK = 1 << 20
 # libdeflate 6 makes chunks smaller than zlib 9 does, at several times zlib 6's speed; a release is written once and
 # read for years, but level 12 costs fifteen times as much for another 7 %.
 LEVEL = 6
+# hashlib gives the interpreter's lock away for more than 2047 bytes. Getting it back among many threads takes longer
+# than hashing a small object does.
+BRIEF_BYTES, _HELD_BYTES = 1 << 16, 2047
 
 
 class Payload:
@@ -37,6 +40,7 @@ class Payload:
             stored = self._whole(_read(spec))
             self._stored.add(stored)
             yield stored
+            _still_there(spec)
             return
         with _open(spec) as file, _understood(spec):
             for block in self._blocks(file):
@@ -126,8 +130,13 @@ class _Meter:
         self._sha256, self.size_bytes = hashlib.sha256(), 0
 
     def add(self, data: bytes) -> None:
-        self._sha256.update(data)
         self.size_bytes += len(data)
+        if len(data) > BRIEF_BYTES:
+            self._sha256.update(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), _HELD_BYTES):
+            self._sha256.update(view[start : start + _HELD_BYTES])
 
     def finish(self) -> None:
         """Any bytes are whole."""
@@ -186,12 +195,19 @@ def _read(spec: ObjectSpec) -> bytes:
             data = os.read(descriptor, spec.size_bytes + 1)
             while 0 < len(data) < spec.size_bytes and (more := os.read(descriptor, spec.size_bytes + 1 - len(data))):
                 data += more  # network file systems give less than they are asked for
-            _unchanged(spec, descriptor)
         finally:
             os.close(descriptor)
     if len(data) != spec.size_bytes:
         raise _changed(spec)
     return data
+
+
+def _still_there(spec: ObjectSpec) -> None:
+    """Raise where the file was written since it was planned: also if that was after it had been read."""
+    with _understood(spec):
+        info = os.stat(spec.path)  # noqa: PTH116 - a million of these
+        if (info.st_size, info.st_mtime_ns) != (spec.size_bytes, spec.mtime_ns):
+            raise _changed(spec)
 
 
 def _unreadable(spec: ObjectSpec, error: OSError) -> LocalTrouble:

@@ -70,6 +70,7 @@ def publish(
     todo = plan.tally(Op.ADD, Op.REPLACE)
     if live is not None and not plan.news and not todo.objects:
         return _unchanged(target, wanted, live, held or _Free())
+    inventory.prepare()
     fresh = live is None and _begin(target, wanted)
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())

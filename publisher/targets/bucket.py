@@ -22,6 +22,7 @@ from publisher.targets.pace import AdaptivePace
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
 PART_BYTES = 16 << 20  # what is larger is sent in parts
+RECENT_SECONDS = 30.0  # that the store may have done nothing, and one object alone be to blame for failing
 SWAPS = 50  # times that others must be quicker before one gives up
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ _HOPELESS = frozenset({Why.CONDITION, Why.REFUSED, Why.SKEW, Why.GONE, Why.WRONG
 _ALL = frozenset({Why.GONE, Why.SKEW, Why.EXPIRED})  # what fails one object fails all of them
 _HINTS = {
     Why.BUSY: "run the same command again later: what arrived is not sent again",
-    Why.LOST: "is the address right, and the network there? Run the same command again",
+    Why.LOST: "is the network there? Run the same command again: what arrived is not sent again",
     Why.CORRUPT: "something on the way changes bytes; try another network",
     Why.EXPIRED: "log in again and run the same command: what arrived is not sent again",
     Why.REFUSED: "docs/access.md says what a publishing role needs",
@@ -162,24 +163,17 @@ class Bucket:
         *,
         alone: bool = False,
     ) -> str:
-        name, tries = self.prefix + key, 0
+        name = self.prefix + key
 
-        def once(number: int) -> str | None:
-            nonlocal tries
-            tries = number
+        def put(tries: int) -> str:
             careful = tries > 0 or self.pace.wary
-            with _condition():
-                return self.wire.put(name, data, headers, labels, condition, careful=careful)
-            return None
+            return self.wire.put(name, data, headers, labels, condition, careful=careful)
 
-        tag = self._persist(key, once, alone=alone)
-        if tag is None:
-            # An earlier try may have been done, and its answer lost: then what is there is what was sent.
-            found = self._persist(key, lambda _: self.wire.get(name)) if tries else None
-            head = self.head(key) if found and found[0] == data else None
-            if found is None or head is None or (head.tag, head.headers) != (found[1], headers):
-                raise _there(key)
-            tag = head.tag
+        def ours() -> str | None:
+            found, head = self._persist(key, lambda _: self.wire.get(name)), self.head(key)
+            return head.tag if head and found == (data, head.tag) and head.headers == headers else None
+
+        tag = self._commit(key, put, ours, alone=alone)
         self._stored = True
         return tag
 
@@ -187,7 +181,7 @@ class Bucket:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
         name, self._in_parts = self.prefix + key, True
         if condition == ABSENT and self.head(key) is not None:
-            raise _there(key)  # which the store says only once everything has been sent
+            raise _there(key)  # said before everything has been sent
 
         def begin(_: int) -> Large:
             return self.wire.large(name, headers, {}, self._notes, size_bytes=about)
@@ -195,21 +189,32 @@ class Bucket:
         large = self._persist(key, begin, alone=True)
         size, crc32c = self._send(key, large, blocks)
 
+        def ours() -> str | None:
+            head = self.head(key, checksum=True)
+            same = head and (head.size_bytes, head.crc32c, head.headers) == (size, crc32c, headers)
+            return head.tag if head and same else None
+
+        return self._commit(key, lambda _: large.finish(size, crc32c, condition), ours, alone=True)
+
+    def _commit(self, key: str, put: Callable[[int], str], ours: Callable[[], str | None], *, alone: bool) -> str:
+        """Put under a condition; return the tag of what is there where that is `ours`, by an earlier try whose answer was lost."""
         tries = 0
 
-        def finish(number: int) -> str | None:
+        def once(number: int) -> str | None:
             nonlocal tries
             tries = number
-            with _condition():
-                return large.finish(size, crc32c, condition)
-            return None
+            try:
+                return put(tries)
+            except Trouble as trouble:
+                if trouble.why is Why.CONDITION:
+                    return None
+                raise
 
-        tag = self._persist(key, finish, alone=True)
+        tag = self._persist(key, once, alone=alone)
+        if tag is None and tries:
+            tag = ours()
         if tag is None:
-            head = self.head(key, checksum=True) if tries else None  # as with a small object
-            if head is None or (head.size_bytes, head.crc32c, head.headers) != (size, crc32c, headers):
-                raise _there(key)
-            tag = head.tag
+            raise _there(key)
         return tag
 
     def _send(self, key: str, large: Large, blocks: Iterator[bytes]) -> tuple[int, str]:
@@ -328,9 +333,12 @@ class Bucket:
 
     def _in_words(self, key: str, trouble: Trouble, tries: int, *, alone: bool = False) -> Unreachable | Incomplete:
         """Say what failed: one object, where others are stored, or the whole target."""
-        alone = alone and self._stored and self.pace.recent and trouble.why not in _ALL
-        after = f", after {tries} {'try' if tries == 1 else 'tries'}" if alone or tries > 1 else ""
-        problem = Problem(self._place(key), f"{trouble.message}{after}", _HINTS.get(trouble.why, ""))
+        idle = self.pace.idle_seconds
+        alone = alone and self._stored and not self.pace.over and idle < RECENT_SECONDS and trouble.why not in _ALL
+        told = [f"tried {'once' if tries == 1 else f'{tries} times'}"] if alone or tries > 1 else []
+        told += [f"nothing was done for {idle:.0f} s"] if idle >= 1 and not alone else []
+        message = trouble.message + (f" ({', '.join(told)})" if told else "")
+        problem = Problem(self._place(key), message, _HINTS.get(trouble.why, ""))
         return Incomplete(problem) if alone else Unreachable(problem)
 
     def _raced(self, key: str) -> Unreachable:

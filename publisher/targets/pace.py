@@ -101,13 +101,18 @@ class AdaptivePace:
 
     def patient(self, tries: int) -> bool:
         """Whether to ask again for what failed so many times while other requests were answered well."""
-        return tries < TRIES and not self._over()
+        return tries < TRIES and not self.over
 
     @property
-    def recent(self) -> bool:
-        """Whether the store has done something that was asked of it, not long ago."""
-        quiet = 0.0 if self._failing_since is None else self._now() - self._failing_since
-        return self.successes > 0 and quiet < PATIENCE_SECONDS / 10
+    def over(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        return self._halted or self._now() >= self._give_up_at
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long everything has failed."""
+        since = self._failing_since
+        return 0.0 if since is None else self._now() - since
 
     def halt(self) -> None:
         """End all waiting, for good: what fails from now on has failed."""
@@ -115,11 +120,8 @@ class AdaptivePace:
             self._halted = True
             self._changed.notify_all()
 
-    def _over(self) -> bool:
-        return self._halted or self._now() >= self._give_up_at
-
     def _wait_until(self, moment: Callable[[], float]) -> None:
-        while not self._over() and (seconds := moment() - self._now()) > 0:
+        while not self.over and (seconds := moment() - self._now()) > 0:
             self._changed.wait(seconds)
 
     def _free(self) -> None:
