@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LONGEST_SECONDS = 3600.0  # for one process; then it is ended
@@ -46,6 +46,7 @@ class Measured:
     peak_mb: float
     server_cpu: float = 0.0
     others: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)  # seconds, as the process itself tells them
 
 
 def alone(

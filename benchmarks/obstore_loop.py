@@ -1,6 +1,8 @@
 """A bare loop over obstore: reads each file and puts it, with headers and SHA-256. It keeps no promises.
 
-python benchmarks/obstore_loop.py FOLDER BUCKET PREFIX [--threads 8 | --flying 256] [--gzip]
+    python benchmarks/obstore_loop.py FOLDER BUCKET PREFIX [--threads 8 | --flying 256] [--gzip]
+
+The environment says where the store is, and who asks.
 """
 
 from __future__ import annotations

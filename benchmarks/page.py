@@ -100,17 +100,17 @@ def _conditions(found: Mapping[str, Result]) -> str:
             versions.setdefault(name, set()).add(version)
     told = ", ".join(f"{name} {' and '.join(sorted(each))}" for name, each in versions.items())
     dates = " to ".join(sorted({min(r.date for r in results), max(r.date for r in results)})) if results else "never"
-    busy = max((run.others for result in results for row in result.rows for run in row.runs), default=0.0)
-    return (
-        f"**When and where.** {dates}, on {'; '.join(machines)}. {told}. Other processes took up to {busy:.0%} of the"
-        " machine during a run.\n"
-    )
+    return f"**When and where.** {dates}, on {'; '.join(machines)}. {told}.\n"
 
 
 def _scenario(result: Result) -> str:
     each, gigabytes = result.size_bytes / result.objects / 1e3, result.size_bytes / 1e9
     title = _TITLES[result.name].format(objects=_round(result), each=each, gigabytes=gigabytes)
-    blocks = [f"## {title}", f"{_NOTES[result.name]} Measured on {result.date}.", _table(result)]
+    busy = f"other processes took {result.others:.0%} of the machine meanwhile"
+    blocks = [f"## {title}", f"{_NOTES[result.name]} Measured on {result.date}; {busy}.", _table(result)]
+    if steps := result.of(PUBLISHER)[0].steps:
+        told = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps.items())
+        blocks.append(f"Of publisher's time: {told}; the rest is its start and its end.")
     if result.samples and (stretches := parts(result.samples, result.objects)):
         rows = "\n".join(f"| {part.puts:,} | {part.rate:,.0f} | {part.resident_mb:.0f} |" for part in stretches)
         blocks.append(f"| sent | objects/s since the row above | most MB held |\n|---|---|---|\n{rows}")

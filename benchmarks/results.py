@@ -91,6 +91,11 @@ class Row:
         return median(run.server_cpu for run in self.runs)
 
     @property
+    def steps(self) -> dict[str, float]:
+        """Return the median of each step that the tool tells of."""
+        return {step: median(run.steps[step] for run in self.runs) for step in self.runs[0].steps}
+
+    @property
     def peak_mb(self) -> float:
         """Return the highest peak: a limit holds for every run."""
         return max(run.peak_mb for run in self.runs)
@@ -109,6 +114,12 @@ class Result:
     date: str = field(default_factory=lambda: f"{dt.datetime.now(dt.UTC).date()}")
     machine: str = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)
+
+    @property
+    def others(self) -> float:
+        """Return the share of the machine that was busy with something else, over all runs."""
+        runs = [run for row in self.rows for run in row.runs]
+        return min(1.0, sum(run.others * run.wall for run in runs) / sum(run.wall for run in runs))
 
     def of(self, *families: str) -> list[Row]:
         """Return the rows of some families."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data, tools
 from benchmarks.data import Data
@@ -76,9 +77,17 @@ class Bench:
         env = job.env | tool.env(job)
         measured = alone(tool.command(job), env=env, log=log, server=job.server.pid, watch=watch)
         if tool.tells:
-            measured = replace(measured, **json.loads(log.read_text().splitlines()[-1]))
-        self.say(f"  {tool.label}: {measured.wall:.2f} s, {measured.cpu:.2f} s CPU, {measured.peak_mb:.0f} MB")
+            measured = replace(measured, **_told(log))
+        if tool.family == PUBLISHER:
+            measured = replace(measured, steps=_told(log)["seconds"])
+        steps = "".join(f", {step} {seconds:.2f} s" for step, seconds in measured.steps.items())
+        self.say(f"  {tool.label}: {measured.wall:.2f} s, {measured.cpu:.2f} s CPU, {measured.peak_mb:.0f} MB{steps}")
         return measured
+
+
+def _told(log: Path) -> dict[str, Any]:
+    """Return the JSON that a process ended with."""
+    return json.loads(log.read_text(encoding="utf-8").splitlines()[-1])  # type: ignore[no-any-return]
 
 
 def in_turn(bench: Bench, ways: Sequence[Tool], rounds: Callable[[int], Iterator[Callable[[Tool], Row]]]) -> list[Row]:

@@ -17,6 +17,7 @@ from publisher import __version__, inventory, record, work
 from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
+from publisher.manifest.checks import address_trouble
 from publisher.objects import Ability, AccessChange, Entry, Plan, Report
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
@@ -91,6 +92,8 @@ def start(loaded: Manifest, to: str | None) -> Run:
     if near := did_you_mean(name, targets):
         message = f"{name!r} is no target of {loaded.path}{near}"
         raise InvalidInput(Problem("--target", message, f"for a folder, write ./{name}"))
+    if wrong := address_trouble(name):
+        raise InvalidInput(Problem("--target", *wrong))
     ledger = Ledger(work_folder(loaded), name)
     return Run(loaded, open_target(name, None, Path.cwd(), ledger), ledger=ledger)
 

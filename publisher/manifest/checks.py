@@ -18,6 +18,7 @@ _RESERVED = ("site/", "viewer/", "releases.json/")
 _HTML = re.compile(r"<(?:/?[A-Za-z][^<>]*|!--)>?")
 _CODE = re.compile(r"(?<![\\`])(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)  # Markdown's own: what is in it is text
 _SCHEMES = ("s3", "gs")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]")  # _ is Google's alone
 
 
 def problems(release: Release, broken: frozenset[str] = frozenset()) -> Iterator[Found]:
@@ -159,18 +160,31 @@ def _scenes(release: Release, known: dict[str, Artifact], broken: frozenset[str]
 def _targets(release: Release) -> Iterator[Found]:
     urls: dict[str, str] = {}
     for name, target in release.targets.items():
-        scheme, separator, rest = target.url.partition("://")
-        bucket = rest.partition("/")[0]
-        if separator and scheme not in _SCHEMES:
-            hint = "give a folder, s3://bucket/prefix or gs://bucket/prefix"
-            hint += "; what readers use is `public_url`" if scheme in {"http", "https"} else ""
-            yield ("targets", name, "url"), f"nothing can be uploaded to {target.url!r}", hint
-        elif separator and "." in bucket:
-            message = f"the bucket {bucket!r} has a dot in its name, which breaks https"
-            yield ("targets", name, "url"), message, "choose a bucket without dots"
+        if wrong := address_trouble(target.url):
+            yield ("targets", name, "url"), *wrong
         other = urls.setdefault(target.url.rstrip("/"), name)
         if other != name:
             yield ("targets", name, "url"), f"is the same place as the target {other!r}", "remove one of the two"
+
+
+def address_trouble(url: str) -> tuple[str, str] | None:
+    """Return what is wrong with the address of a target, and what to do; None where it can be one."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "file":
+        return None
+    bucket, _, prefix = rest.partition("/")
+    if scheme not in _SCHEMES:
+        hint = "give a folder, s3://bucket/prefix or gs://bucket/prefix"
+        hint += "; what readers use is `public_url`" if scheme in {"http", "https"} else ""
+        return f"nothing can be uploaded to {url!r}", hint
+    if "." in bucket:
+        return f"the bucket {bucket!r} has a dot in its name, which breaks https", "choose a bucket without dots"
+    if not _BUCKET.fullmatch(bucket):
+        return f"{bucket!r} is no name of a bucket", "3 to 63 small letters, digits and dashes"
+    parts = prefix.strip("/").split("/") if prefix.strip("/") else []
+    if any(part in {"", ".", ".."} or not part.isprintable() for part in parts):
+        return f"the prefix {prefix!r} is no place that every program can read", "leave out empty parts, . and .."
+    return None
 
 
 def _html(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Found]:

@@ -324,7 +324,9 @@ class Bucket:
                 if self.pace.successes > seen:  # only failures among successes count against an object
                     against, seen = against + 1, self.pace.successes
                 self.pace.failed(trouble)
-                if trouble.why in _HOPELESS or expired > 1 or not self.pace.patient(against):
+                if expired > 1:
+                    self.pace.halt()
+                if trouble.why in _HOPELESS or not self.pace.patient(against):
                     raise self._in_words(key, trouble, tries, alone=alone) from trouble
                 self.pace.pause(tries)
             else:

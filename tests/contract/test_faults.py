@@ -943,16 +943,6 @@ def test_one_object_that_fails_for_good_holds_up_no_other(
     assert case.check() == 20
 
 
-def test_what_failed_is_told_by_the_command_line(case: Case) -> None:
-    case.fill(20)
-    case.proxy.plan = on(lambda request: LAST in request.path, FAILURES[403][0])
-    done = command(case, "release", case.manifest, "--no-access", "--json")
-    told = json.loads(done.stdout)
-    assert done.returncode == told["exit"] == 3
-    assert [problem["where"] for problem in told["problems"]] == [f"{case.url}/{LAST}"]
-    assert (told.get("failed"), told.get("uploaded")) == (1, 19)
-
-
 @pytest.mark.parametrize("status", [403, 400])
 def test_where_nothing_may_be_written_the_target_is_refused_and_not_one_object(status: int, case: Case) -> None:
     case.fill(20)
@@ -962,3 +952,135 @@ def test_where_nothing_may_be_written_the_target_is_refused_and_not_one_object(s
     assert error.exit_code == 7
     assert FAILURES[status][1] in error.problems[0].message
     assert sum(each.method == "PUT" for each in seen) == 1
+
+
+# 16: credentials that expire, or were never right.
+
+
+@pytest.fixture
+def renewable(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Credentials from a profile's own program, which notes each time that it is asked."""
+    asked = tmp_path / "asked"
+    keys = {"Version": 1, "AccessKeyId": case.server.access_key, "SecretAccessKey": case.server.secret_key}
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho . >> {asked}\necho '{json.dumps(keys)}'\n")
+    program.chmod(0o755)
+    config = tmp_path / "config"
+    config.write_text(f"[profile lab]\ncredential_process = {program}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    return asked
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_credentials_that_have_expired_are_looked_for_anew(busy: bool, case: Case, renewable: Path, hasty: None) -> None:  # noqa: FBT001
+    """The same request is tried once more with the new ones, whatever had happened to it before."""
+    case.fill(20)
+    key = is_put("v1/files/data/0003.bin")
+    plans = [first_tries(1, key, fault) for fault in (faults.slow_down(), faults.expired_token())]
+    case.proxy.plan = faults.first(*plans[1 - busy :])
+    with case.watched() as seen:
+        case.release()
+    assert len(renewable.read_text().split()) == 2  # once at the beginning, and once anew
+    assert case.check() == 20
+    assert [each.status for each in seen if each.fault] == [503, 400][1 - busy :]
+    assert data_keys(seen)["v1/files/data/0003.bin"] == 2 + busy
+
+
+@pytest.mark.parametrize("where", ["everywhere", "data"])
+def test_credentials_that_stay_expired_end_the_run_and_another_finishes_it(
+    where: str, case: Case, renewable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.fill(20)
+    plan: Plan = lambda _: faults.expired_token()  # noqa: E731
+    case.proxy.plan = plan if where == "everywhere" else once_data_flow(plan)
+    began = time.monotonic()
+    error = case.refused(Unreachable)
+    seconds = time.monotonic() - began
+    (problem,) = error.problems
+    print(f"expired {where}: {seconds:.1f} s, {problem}")
+    assert error.exit_code == 7
+    assert "the credentials have expired: log in again" in problem.message
+    assert "what arrived is not sent again" in problem.hint
+    assert seconds < 5
+    assert not case.committed
+    case.proxy.plan = faults.nothing
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 0.1)  # as above
+    case.release()
+    assert case.check() == 20
+
+
+NO_ENTRY = {
+    "wrong secret": ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "the secret key does not belong to the access key"),
+    "unknown key": ({"AWS_ACCESS_KEY_ID": "unknown"}, "the store does not know this access key"),
+    "no credentials": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials were found"),
+    "no such profile": ({"AWS_PROFILE": "nobody"}, "nobody"),
+    "no bucket": ({}, "there is no such bucket here (404 NoSuchBucket)"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ENTRY)
+def test_who_may_not_come_in_is_told_why_in_a_sentence(name: str, case: Case, tmp_path: Path) -> None:
+    env, said = NO_ENTRY[name]
+    case.fill(2)
+    env = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": "", **env}
+    where = ("--target", "s3://no-such-bucket/x") if name == "no bucket" else ()
+    began = time.monotonic()
+    done = command(case, "release", case.manifest, *where, "--no-access", "--json", **env)
+    seconds = time.monotonic() - began
+    assert done.returncode == 7, done.stderr
+    (problem,) = json.loads(done.stdout)["problems"]
+    print(f"{name}: {seconds:.1f} s, {problem}")
+    assert said in problem["message"]
+    assert seconds < 6
+
+
+# 21: what users need besides the objects.
+
+
+def strangers(plan: Plan) -> Plan:
+    """Break only what is asked for without a signature."""
+    return lambda request: None if "authorization" in request.headers else plan(request)
+
+
+def forbidden_where_nothing_is() -> Fault:
+    """Answer as a bucket that strangers may not list: 403 for what is not there."""
+
+    def happen(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        return faults.status(403).happen(request, forward) if answer.status == 404 else answer
+
+    return Fault("403 for 404", happen)
+
+
+BROKEN: dict[str, tuple[Fault, str, str]] = {
+    "cors": (faults.header("Access-Control-Allow-Origin"), "cors", ""),
+    "exposed": (faults.header("Access-Control-Expose-Headers"), "cors", ""),
+    "range": (faults.no_range(), "range", ""),
+    "encoding": (faults.header("Content-Encoding"), "content-encoding", "v1/volumes/seg/8_8_8/0-64_0-64_0-64"),
+    "missing": (forbidden_where_nothing_is(), "missing-key", ""),
+    "length": (faults.header("Content-Length"), "size", ""),
+}
+
+
+@pytest.fixture
+def open_case(case: Case) -> Case:
+    """A public release that is live."""
+    case.chunks(3).fill(3)
+    case.release(access=True)
+    return case
+
+
+def test_what_is_broken_for_strangers_alone_is_found(open_case: Case) -> None:
+    case = open_case
+    assert audit(case) == []
+    for name, (fault, check, key) in BROKEN.items():
+        case.proxy.plan = strangers(lambda _, fault=fault: fault)  # type: ignore[misc]
+        found = audit(case)
+        print(f"{name}: {[(each.check, each.key) for each in found]}")
+        assert check in {each.check for each in found if each.severity == "error"}, name
+        assert key in {each.key for each in found} | {""}
+    case.proxy.plan = faults.nothing
+    assert audit(case) == []
