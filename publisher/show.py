@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must 
     from publisher.objects import Change, Finding, Plan, Report
     from publisher.run import Run
 
+PART_BYTES = 16 << 20  # of what is larger, each part is a request
+WRITE_DOLLARS = 0.005 / 1000  # list price of a PUT (S3 Standard) and of a class A operation (GCS Standard), 2026
 LINES = 40  # of a plan that are shown unless all are asked for
 
 
@@ -110,6 +112,18 @@ def plan(screen: Screen, plan: Plan, most: int | None) -> list[Change]:
         "bold",
     )
     return changed
+
+
+def requests(screen: Screen, run: Run) -> int:
+    """Say how many requests a plan writes to a bucket, and about what they cost; return their number."""
+    if run.plan is None or run.root is not None:
+        return 0
+    todo = run.plan.tally(*(op for op in run.plan.totals if op in {"+", "~"}))
+    number = todo.objects + todo.size_bytes // PART_BYTES
+    if number:
+        price = f"about ${number * WRITE_DOLLARS:,.2f} at ${WRITE_DOLLARS * 1000} for 1,000"
+        screen.say(f"{number:,} requests to write, {price}, which S3 and GCS ask for their standard classes")
+    return number
 
 
 def doors(screen: Screen, run: Run) -> None:

@@ -79,8 +79,10 @@ def plan(
         }
         if run.words:
             screen.say(f"the record would change: {', '.join(run.words)}", "yellow")
+        asked = show.requests(screen, run)
         show.doors(screen, run)
         screen.finish(
+            requests=asked,
             release=run.manifest.release.version,
             target=run.target.url,
             totals=totals,
