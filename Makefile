@@ -21,7 +21,7 @@ test-all: $(VENV)/.tested lint  ## the slow matrices too
 	tests/install_chromium.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-bench: $(VENV)/.tested  ## measure, and write docs/performance.md
+bench: $(VENV)/.benched  ## measure beside other tools, and write docs/performance.md; best on a quiet machine
 	$(BIN)/python benchmarks/run.py
 
 lint: $(VENV)/.tested
@@ -44,6 +44,10 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(VENV)/.benched: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	touch $@
 
 clean:  ## what was made, but not what was published

@@ -43,6 +43,7 @@ class Data:
     key: str  # where publisher puts it, below the target
     objects: int
     size_bytes: int
+    files: int  # the objects, and what describes them
 
     @property
     def source(self) -> Path:
@@ -110,8 +111,8 @@ def files(folder: Path, count: int) -> Data:
 
 def _data(folder: Path, section: str, name: str, objects: int, size_bytes: int) -> Data:
     (folder / "release.yaml").write_text(_MANIFEST.format(section=section, name=name), encoding="utf-8")
-    extra = 1 if section == "volumes" else 0  # its info
-    return Data(folder, f"v1/{section}/{name}", objects + extra, size_bytes)
+    infos = 1 if section == "volumes" else 0
+    return Data(folder, f"v1/{section}/{name}", objects, size_bytes, objects + infos)
 
 
 def _volume(folder: Path, count: int, how: dict[str, str]) -> Iterator[str]:

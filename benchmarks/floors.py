@@ -52,12 +52,10 @@ def floors(found: Mapping[str, Result]) -> list[Floor]:
     """Return the floors of all that was measured."""
     return [
         *(floor for name, where in SERVERS.items() if name in found for floor in _small(found[name], where)),
-        *_faster(found.get("b"), 2.5, "(b) objects/s beside the best tool", *TOOLS),
-        *_faster(found.get("c"), 0.9, "(c) MB/s beside the best of all", *TOOLS, LOOP),
-        *_faster(found.get("d-few"), 1.0, "(d) nothing changed, 10,000 objects: speed beside s5cmd sync", S5CMD),
-        *_faster(found.get("d-few"), 1.0, "(d) the same beside rclone --checksum --fast-list", RCLONE),
-        *_faster(found.get("d-many"), 3.0, "(d) nothing changed, 200,000 objects: speed beside s5cmd sync", S5CMD),
-        *_faster(found.get("d-many"), 2.0, "(d) the same beside rclone --checksum --fast-list", RCLONE),
+        *_faster(found.get("b"), 2.5, "(b) objects/s beside the best tool,", *TOOLS),
+        *_faster(found.get("c"), 0.9, "(c) MB/s beside the best of all,", *TOOLS, LOOP),
+        *_again(found.get("d-few"), 1.0, 1.0),
+        *_again(found.get("d-many"), 3.0, 2.0),
         *_memory(found),
         *_steady(found.get("million")),
     ]
@@ -65,8 +63,8 @@ def floors(found: Mapping[str, Result]) -> list[Floor]:
 
 def _small(result: Result, where: str) -> Iterator[Floor]:
     least = 1.1 if result.name == "a-seaweedfs" else 1.5
-    yield from _faster(result, least, f"(a) {where}: objects/s beside s5cmd", S5CMD)
-    yield from _faster(result, 0.8, f"(a) {where}: objects/s beside the bare obstore loop", LOOP)
+    yield from _faster(result, least, f"(a) {where}: objects/s beside", S5CMD)
+    yield from _faster(result, 0.8, f"(a) {where}: objects/s beside", LOOP)
     ours, theirs = result.of(PUBLISHER), result.of(S5CMD)
     if ours and theirs:
         share = ours[0].cpu / min(row.cpu for row in theirs)
@@ -77,7 +75,13 @@ def _faster(result: Result | None, least: float, text: str, *families: str) -> I
     """Yield how many times as fast as the quickest of others publisher is."""
     ours, best = (result.quickest(PUBLISHER), result.quickest(*families)) if result else (None, None)
     if ours and best:
-        yield Floor(text, least, best.wall / ours.wall)
+        yield Floor(f"{text} {best.label}", least, best.wall / ours.wall)
+
+
+def _again(result: Result | None, beside_s5cmd: float, beside_rclone: float) -> Iterator[Floor]:
+    what = f"(d) {result.objects:,} objects again: speed beside" if result else ""
+    yield from _faster(result, beside_s5cmd, what, S5CMD)
+    yield from _faster(result, beside_rclone, what, RCLONE)
 
 
 def _memory(found: Mapping[str, Result]) -> Iterator[Floor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.floors import Floor, floors, parts
 from benchmarks.results import Result, Row
@@ -71,9 +71,10 @@ _NOTES = {
 }
 
 
-def page(found: Mapping[str, Result]) -> str:
+def page(found: Mapping[str, Result], scale: float = 1) -> str:
     """Return the page."""
-    blocks = [_INTRODUCTION, _conditions(found), _floors(floors(found))]
+    tried = f"**This is a trial, {scale:g} of the size: what must be reached is not meant for it.**\n"
+    blocks = [_INTRODUCTION, *([] if scale == 1 else [tried]), _conditions(found), _floors(floors(found))]
     blocks += [_scenario(found[name]) for name in _TITLES if name in found]
     return "\n".join(blocks)
 
@@ -105,7 +106,7 @@ def _conditions(found: Mapping[str, Result]) -> str:
 
 def _scenario(result: Result) -> str:
     each, gigabytes = result.size_bytes / result.objects / 1e3, result.size_bytes / 1e9
-    title = _TITLES[result.name].format(objects=_round(result), each=each, gigabytes=gigabytes)
+    title = _TITLES[result.name].format(objects=result.objects, each=each, gigabytes=gigabytes)
     busy = f"other processes took {result.others:.0%} of the machine meanwhile"
     blocks = [f"## {title}", f"{_NOTES[result.name]} Measured on {result.date}; {busy}.", _table(result)]
     if steps := result.of(PUBLISHER)[0].steps:
@@ -120,30 +121,37 @@ def _scenario(result: Result) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _round(result: Result) -> int:
-    """Return the number of objects without the volume's info."""
-    return result.objects - 1 if result.objects > 1 and result.name != "local" else result.objects
-
-
 def _table(result: Result) -> str:
-    ours = result.of(PUBLISHER)[0].wall
-    one = result.name == "c"
-    top = result.of(CEILING)
-    unit = "MB/s" if one else "objects/s"
-    columns = ["", "n", "seconds", unit, *(["of the ceiling"] if top else []), "publisher = 1"]
-    columns += ["CPU s" if one else "CPU ms an object", "server's CPU s" if one else "server's CPU ms", "peak MB"]
-    columns += ["stored MB"] if result.name == "b" else []
-    lines = [columns, ["---"] * len(columns)]
+    """Return the table of a scenario; a column is left out where it says nothing."""
+    columns = _columns(result)
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
     for row in result.rows:
-        amount = result.size_bytes / 1e6 if one else result.objects
-        cpu = (row.cpu, row.server_cpu) if one else (row.cpu / amount * 1e3, row.server_cpu / amount * 1e3)
         name = f"**{row.label}**" if row.family == PUBLISHER else row.label
-        cells = [name, str(len(row.runs)), _seconds(row), f"{amount / row.wall:,.0f}"]
-        cells += [f"{top[0].wall / row.wall:.2f}"] if top else []
-        cells += [f"{row.wall / ours:.2f}", *(f"{value:.2f}" for value in cpu), f"{row.peak_mb:.0f}"]
-        cells += [f"{row.stored_bytes / 1e6:.0f}"] if result.name == "b" else []
-        lines.append(cells)
+        lines.append([name, *(tell(row) for tell in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _columns(result: Result) -> dict[str, Callable[[Row], str]]:
+    ours, top = result.of(PUBLISHER)[0].wall, result.of(CEILING)
+    large = result.name == "c"
+    amount = result.size_bytes / 1e6 if large else result.objects
+    unit, share, scale = ("MB/s", "s", 1.0) if large else ("objects/s", "ms an object", 1e3 / amount)
+    columns: dict[str, Callable[[Row], str]] = {
+        "n": lambda row: str(len(row.runs)),
+        "seconds": _seconds,
+        unit: lambda row: f"{amount / row.wall:,.0f}",
+    }
+    if top:
+        columns["of the ceiling"] = lambda row: f"{top[0].wall / row.wall:.2f}"
+    if len(result.rows) > 1:
+        columns["publisher = 1"] = lambda row: f"{row.wall / ours:.2f}"
+    columns[f"CPU {share}"] = lambda row: f"{row.cpu * scale:.2f}"
+    if result.name != "local":
+        columns[f"server's CPU {share}"] = lambda row: f"{row.server_cpu * scale:.2f}"
+    columns["peak MB"] = lambda row: f"{row.peak_mb:.0f}"
+    if result.name == "b":
+        columns["stored MB"] = lambda row: f"{row.stored_bytes / 1e6:.1f}"
+    return columns
 
 
 def _seconds(row: Row) -> str:

@@ -62,7 +62,7 @@ def main() -> None:
     found = load(results)
     if not found:
         raise SystemExit("nothing was measured")
-    out.write_text(page(found), encoding="utf-8")
+    out.write_text(page(found, given.scale), encoding="utf-8")
     print(f"{out} is written, after {(time.monotonic() - start) / 60:.0f} minutes")
     for floor in floors(found):
         print(f"{floor.sign} {floor.text}: {floor.spelled(floor.measured)}, wanted {floor.bound}")

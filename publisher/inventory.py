@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
@@ -52,7 +53,7 @@ def write(entries: Iterable[Entry], sink: IO[bytes]) -> int:
                 raise ValueError(f"inventory entries are not sorted near {batch[0].key}")
             last = batch[-1].key
             columns = zip(*((*entry[:6], *_header_cells(entry.headers)) for entry in batch), strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            arrays = [_array(column, text=kind == "string") for column, (_, kind) in zip(columns, COLUMNS, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema), row_group_size=BATCH_ROWS)
             rows += len(batch)
     return rows
@@ -86,6 +87,18 @@ class Index:
         """Return the entry of a key, or None."""
         group = bisect.bisect_right(self._first, key) - 1
         return self._group(group).get(key) if group >= 0 else None
+
+
+def _array(column: Iterable[Any], *, text: bool) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return a column as Arrow has it. `pa.array` would import pandas to ask whether this is a Series: half a second."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    if not text:
+        numbers = array("q", column)
+        return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+    builder = pa.lib.StringBuilder()
+    builder.append_values(column)
+    return builder.finish()
 
 
 def _header_cells(headers: Headers) -> tuple[str, str | None, str]:

@@ -65,13 +65,12 @@ class Nursery:
         self._file: IO[bytes] = self.said.open("wb")
         command = [sys.executable, "-c", _CODE, str(PART_BYTES), json.dumps(dict(self.lock))]
         env = os.environ | environment(self.endpoint) | {"AWS_CONFIG_FILE": os.devnull + "/none"}
-        self._process = subprocess.Popen(
-            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._file, text=True
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._file}
+        self._process = subprocess.Popen(command, env=env, text=True, start_new_session=True, **pipes)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)  # also a publisher that was stopped
         self._process.communicate()
         self._file.close()
 

@@ -30,9 +30,15 @@ class Example:
 
 
 def of(view: View, book: Book) -> tuple[Example, ...]:
-    """Return the examples of one artifact: how to read it, and how to copy it."""
+    """Return the examples of one artifact: how to read it, and how to copy it.
+
+    Where strangers are refused by the bucket, only those that readers with credentials can run.
+    """
     read = _external(view) if view.described.external else _read(view, book)
-    return tuple(_made(view.described.name, *shown) for shown in (*read, *_copy(view, book)))
+    shown = (*read, *_copy(view, book))
+    if view.place.scheme and _private(book) and not view.described.external:
+        shown = tuple(each for each in shown if each[1] in _WITH_CREDENTIALS)
+    return tuple(_made(view.described.name, *each) for each in shown)
 
 
 def services(book: Book) -> tuple[Example, ...]:
@@ -48,6 +54,11 @@ def _made(stem: str, title: str, template: str, values: Mapping[str, Any]) -> Ex
 
 
 _Shown = tuple[str, str, Mapping[str, Any]]  # title, template, what the template names
+_WITH_CREDENTIALS = frozenset({"volume-tensorstore-bucket.py", "table-bucket.py", "copy-s3.sh", "copy-gs.sh"})
+
+
+def _private(book: Book) -> bool:
+    return book.record.access.mode == "private"
 
 
 def _read(view: View, book: Book) -> Iterator[_Shown]:
@@ -55,7 +66,9 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
     if isinstance(facts, VolumeFacts):
         yield from _volume(view, facts, book)
     elif isinstance(facts, TableFacts):
-        yield from _table(view.place, facts.format, tuple(column.name for column in facts.columns))
+        columns = tuple(column.name for column in facts.columns)
+        yield from _table(view.place, facts.format, columns)
+        yield from _table_in_bucket(view.place, facts.format, columns, anonymous=not _private(book))
     elif isinstance(facts, SkeletonFacts):
         yield from _skeletons(view, facts)
     elif isinstance(facts, MeshFacts) and view.mesh:
@@ -68,16 +81,29 @@ def _volume(view: View, facts: VolumeFacts, book: Book) -> Iterator[_Shown]:
     scale = facts.scales[0]
     node = None if _space_differs(view, book) else _node(view.described.name, book)
     block = cutout(scale, node)
+    folder = view.place if facts.format == "precomputed" or not scale.key else view.place.at(scale.key)
     values = {
         "url": view.place.url,
+        "kvstore": f"{folder.url}/",
         "format": facts.format,
-        "scale": scale,
         "block": block,
         "on_node": node is not None,
     }
     yield "TensorStore", "volume-tensorstore.py", values
+    if folder.scheme:
+        in_bucket = _kvstore(folder, anonymous=not _private(book))
+        yield "TensorStore, from the bucket", "volume-tensorstore-bucket.py", values | {"kvstore": in_bucket}
     if facts.format == "precomputed":
         yield "cloud-volume", "volume-cloudvolume.py", values
+
+
+def _kvstore(folder: Place, *, anonymous: bool) -> dict[str, Any]:
+    """Return a folder in a bucket as TensorStore's drivers of stores name it."""
+    if folder.scheme == "gs":  # its driver asks as who is logged in, or else as nobody
+        return {"driver": "gcs", "bucket": folder.bucket, "path": f"{folder.key}/"}
+    endpoint = {"endpoint": folder.endpoint} if folder.endpoint else {}
+    nobody = {"aws_credentials": {"type": "anonymous"}} if anonymous else {}
+    return {"driver": "s3", "bucket": folder.bucket, "path": f"{folder.key}/"} | endpoint | nobody
 
 
 def _skeletons_of(volume: str, book: Book) -> Iterator[View]:
@@ -114,6 +140,12 @@ def _table(place: Place, form: str, columns: tuple[str, ...]) -> Iterator[_Shown
     if form != "csv":
         yield "pyarrow", "table-pyarrow.py", values
     yield ("arrow" if form != "csv" else "base R"), "table.R", values
+
+
+def _table_in_bucket(place: Place, form: str, columns: tuple[str, ...], *, anonymous: bool) -> Iterator[_Shown]:
+    if place.scheme and form != "csv":
+        values = {"place": place, "format": form, "columns": columns[:3], "anonymous": anonymous}
+        yield "pyarrow, from the bucket", "table-bucket.py", values
 
 
 def _skeletons(view: View, facts: SkeletonFacts) -> Iterator[_Shown]:
@@ -153,6 +185,7 @@ def _copy(view: View, book: Book) -> Iterator[_Shown]:
     item, place = view.described, view.place
     single = view.single or (bool(item.external) and item.section in {"tables", "files"} and "." in place.name)
     values: dict[str, Any] = {"place": place, "single": single, "gzipped": view.gzipped, "name": item.name}
+    values["anonymous"] = bool(item.external) or not _private(book)
     if single:
         yield "curl", "copy-object.sh", values | {"sha256": view.entry.content_sha256 if view.entry else ""}
     if place.scheme:

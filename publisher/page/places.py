@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 _GCS = "https://storage.googleapis.com/"
-_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
+_GCS_HOST = re.compile(r"(?P<bucket>.+)\.storage\.googleapis\.com")
+_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:dualstack\.)?(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
 _VIEWER = "https://neuroglancer-demo.appspot.com/#!"
 _FORMAT = re.compile(r"^(precomputed|n5|zarr|zarr2|zarr3)://(?=[a-z0-9+]+://)")
 
@@ -18,7 +19,7 @@ class Place:
 
     url: str
     store: str = ""  # gs://bucket/key or s3://bucket/key
-    endpoint: str = ""  # of an S3 store that is not Amazon's
+    endpoint: str = ""  # of a store that is not Amazon's or Google's own
 
     @property
     def scheme(self) -> str:
@@ -31,6 +32,16 @@ class Place:
         return self.store.partition("://")[2]
 
     @property
+    def bucket(self) -> str:
+        """The bucket."""
+        return self.bare.partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The key in the bucket."""
+        return self.bare.partition("/")[2]
+
+    @property
     def name(self) -> str:
         """The last part of the key."""
         return unquote(self.url.rstrip("/").rpartition("/")[2])
@@ -41,14 +52,22 @@ class Place:
         return Place(f"{self.url}/{quote(key, safe='/~:@!$&*+,=')}", store, self.endpoint)
 
 
-def target(public_url: str, storage: str = "") -> Place:
-    """Return where a release lies; `storage` is its target's URL, where the public address does not tell the bucket."""
+def target(public_url: str, storage: str = "", endpoint: str | None = None) -> Place:
+    """Return where a release lies.
+
+    `storage` is its target's URL, where the public address does not tell the bucket. `endpoint` is where that store
+    answers, "" for Amazon's and Google's own; where it is not known, an address that ends in bucket and key tells it.
+    """
     url, storage = public_url.rstrip("/"), storage.rstrip("/")
     if not storage.startswith(("gs://", "s3://")):
         return Place(url, store_of(url))
-    known = storage.startswith("gs://") or store_of(url) == storage
-    tail = "/" + storage.partition("://")[2]
-    return Place(url, storage, "" if known or not url.endswith(tail) else url.removesuffix(tail))
+    return Place(url, storage, (_endpoint(url, storage) if endpoint is None else endpoint).rstrip("/"))
+
+
+def _endpoint(url: str, store: str) -> str:
+    tail = "/" + store.partition("://")[2]
+    ends = (tail, quote(tail))
+    return "" if store_of(url) else next((url.removesuffix(end) for end in ends if url.endswith(end)), "")
 
 
 def store_of(url: str) -> str:
@@ -57,6 +76,8 @@ def store_of(url: str) -> str:
     path = unquote(parts.path)
     if url.startswith(_GCS):
         return f"gs:/{path}"
+    if parts.scheme == "https" and (match := _GCS_HOST.fullmatch(parts.netloc)):
+        return f"gs://{match['bucket']}{path}"
     match = _S3_HOST.fullmatch(parts.netloc)
     if parts.scheme == "https" and match:
         return f"s3://{match['bucket']}{path}" if match["bucket"] else f"s3:/{path}"
@@ -78,4 +99,5 @@ def external(given: str) -> Place:
 
 def viewer(scene: Place) -> str:
     """Return the address that opens a scene in the public Neuroglancer; gs:// needs no CORS there, and is shorter."""
-    return _VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if scene.scheme == "gs" else scene.url)
+    google = scene.scheme == "gs" and not scene.endpoint
+    return _VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if google else scene.url)

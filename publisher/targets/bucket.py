@@ -326,9 +326,8 @@ class Bucket:
                 self.pace.failed(trouble)
                 if expired > 1:
                     self.pace.halt()
-                if trouble.why in _HOPELESS or not self.pace.patient(against):
+                if trouble.why in _HOPELESS or not self.pace.again(tries, against):
                     raise self._in_words(key, trouble, tries, alone=alone) from trouble
-                self.pace.pause(tries)
             else:
                 self.pace.ran(monotonic() - start)
                 return result

@@ -31,8 +31,8 @@ class AdaptivePace:
     is slow because it is busy does not get more of them. Each second it loses half of the share that was refused, and
     grows by one, or by an eighth where nothing was.
 
-    Not every answer tells how long a busy store wants to be left alone. So once it has said that it is too busy, one
-    request goes ahead, and the others wait until that is answered.
+    Not every answer tells how long a busy store wants to be left alone. So once it has refused one of ten, one request
+    goes ahead, and the others wait until that is answered.
     """
 
     def __init__(
@@ -63,19 +63,16 @@ class AdaptivePace:
             if self.wary:
                 self._not_before, self._scouting = self._now() + SCOUT_SECONDS, True
 
-    def pause(self, tries: int) -> None:
-        """Wait a little longer after each failure, and not as long as everybody else."""
-        until = self._now() + _pause_seconds(tries) * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        with self._changed:
-            self._wait_until(lambda: until)
-
     def ran(self, seconds: float) -> None:
         """Count a request that was answered well, and how long it took."""
+        now = self._now()
+        self.successes += 1  # a few that are lost among threads make no difference
+        self._answered += 1
+        well = not self.wary and self._failing_since is None
+        if well and seconds >= self._shortest and now - self._reckoned < CALM_SECONDS:
+            return  # as nearly always: a lock would cost more than the rest
         with self._changed:
-            now = self._now()
             self._heard, self._failing_since, self._give_up_at = True, None, inf
-            self.successes += 1
-            self._answered += 1
             if self.wary and (self._scouting or now >= self._not_before):
                 self.wary, self._scouts, self._opened = False, 0, now
                 self._free()
@@ -95,13 +92,22 @@ class AdaptivePace:
                 self._free()
             if trouble.why is Why.BUSY:
                 self._refused += 1
-                if self.wary or trouble.retry_after or now - self._opened > CALM_SECONDS:
+                many = now - self._opened > CALM_SECONDS and self._refused * 10 > self._answered
+                if many or self.wary or trouble.retry_after:
                     self._back_off(now, trouble.retry_after)
             self._reckon(now)
 
-    def patient(self, tries: int) -> bool:
-        """Whether to ask again for what failed so many times while other requests were answered well."""
-        return tries < TRIES and not self.over
+    def again(self, tries: int, against: int) -> bool:
+        """Whether to ask again for what failed so often, `against` times while others were answered well; first wait.
+
+        Each time a little longer, and not as long as everybody else.
+        """
+        if against >= TRIES:
+            return False
+        until = self._now() + _pause_seconds(tries) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        with self._changed:
+            self._wait_until(lambda: until)
+        return not self.over
 
     @property
     def over(self) -> bool:

@@ -27,7 +27,6 @@ from publisher.targets import Target, lock, open_target
 from tests.nursery import Nursery
 from tests.servers import faults
 from tests.servers.faults import Answer, Fault, FaultProxy, Forward, Request
-from tests.servers.fixtures import BUCKET
 from tests.servers.rclone import RcloneS3
 from tests.servers.s3 import S3Server
 from tests.servers.seaweed import Seaweed
@@ -58,6 +57,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+        assert self.now < 1_100_000, "it waits for ever"
         self.passed()
 
 
@@ -284,10 +284,10 @@ def test_a_zombie_is_dead(clock: Clock) -> None:
     if not child:
         os._exit(0)
     try:
-        while "Z" not in Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]:
+        while (stat := Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split())[0] != "Z":
             time.sleep(0.001)
         start = clock.now
-        hold(Shelf(dump(here(beaten=clock.now, pid=child))))
+        hold(Shelf(dump(here(beaten=clock.now, pid=child, started=stat[19]))))
         assert clock.now == start
     finally:
         os.waitpid(child, 0)
@@ -722,8 +722,7 @@ def test_a_publisher_that_was_stopped_sends_nothing_more(
     before = len(old.proxy.log)
     held.go()
     old.nursery.signal(signal.SIGCONT)
-    assert old.nursery.end() != 0
-    assert f"was taken over by process {new.nursery.pid} of" in old.said or old.nursery.end() == CONFLICT
+    assert old.nursery.end() in {LOCKED, CONFLICT}, old.said
     assert sum(is_data(each) for each in old.proxy.log[before:]) <= 16
     assert shop.record == live
     assert shop.wrong() == []
