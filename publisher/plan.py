@@ -7,19 +7,18 @@ import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
-from typing import Any
+from functools import partial
 
 from publisher import record
+from publisher.changes import SAME, Changes
 from publisher.errors import Conflict, InvalidInput, Problem
 from publisher.ledger import Ledger
-from publisher.objects import UNTOLD, Change, Entry, Form, Headers, Known, ObjectSpec, Op, Plan, Stored, Tally
+from publisher.objects import UNTOLD, Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
 from publisher.others import Others
 from publisher.parallel import ordered_map
 from publisher.payload import Payload, content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import Record
-from publisher.spool import Spool
 from publisher.targets import Target
 from publisher.tree import Tree, specs
 from publisher.words import count
@@ -71,76 +70,16 @@ def plan(
     decided = ordered_map(judge.decide, zip(again, found, strict=True), at_once=judge.at_once)
     try:
         told = counts.watch(_learned(decided, ledger), meter)
-        spool = Spool((change for change in told if not _kept(change)), _packed, _unpacked)
+        changes = Changes(told, live[1] if live else ())
     except OSError as error:  # of the spool's own file, or of a source that cannot be read
         raise trouble(error, tempfile.gettempdir()) from error
     if problems:
         raise InvalidInput(problems)
-    made = Plan(_Changes(spool, live[1] if live else ()), counts.totals, counts.artifacts, counts.news)
+    made = Plan(changes, counts.totals, counts.artifacts, counts.news)
     if live and live[0].status == "final":
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
     return made
-
-
-def _kept(change: Change) -> bool:
-    """Whether the live inventory says all that there is to say of a change."""
-    return change.op is Op.KEEP and change.recorded
-
-
-class _Changes:
-    """The changes of a plan, sorted by key: those that were spooled, and of the rest what the live inventory says."""
-
-    def __init__(self, spool: Iterable[Change], live: Iterable[Entry]) -> None:
-        self._spool, self._live = spool, live
-
-    def __iter__(self) -> Iterator[Change]:
-        spooled = iter(self._spool)
-        change = next(spooled, None)
-        for entry in self._live:
-            while change is not None and change.key < entry.key:
-                yield change
-                change = next(spooled, None)
-            if change is None or change.key != entry.key:
-                yield Change(Op.KEEP, entry.key, entry.artifact, entry.size_bytes, SAME, None, entry, recorded=True)
-        while change is not None:
-            yield change
-            change = next(spooled, None)
-
-
-_OPS = {op.value: op for op in Op}
-_FORMS = {form.value: form for form in Form}
-
-
-def _packed(change: Change) -> tuple[Any, ...]:
-    """Return a change as tuples, strings and numbers."""
-    spec, entry = change.spec, change.entry
-    plain_spec = (*spec[:5], spec.form.value, _plain(spec.headers), *spec[7:9], _plain_known(spec)) if spec else None
-    plain_entry = (*entry[:6], _plain(entry.headers)) if entry else None
-    return change.op.value, *change[1:5], plain_spec, plain_entry, change.recorded
-
-
-def _unpacked(row: tuple[Any, ...]) -> Change:
-    spec, entry = row[5], row[6]
-    if spec is not None:
-        known = Known._make((spec[9][0], _FORMS[spec[9][1]], *spec[9][2:])) if spec[9] else None
-        spec = ObjectSpec._make((*spec[:5], _FORMS[spec[5]], _headers(spec[6]), *spec[7:9], known))
-    if entry is not None:
-        entry = Entry._make((*entry[:6], _headers(entry[6])))
-    return Change._make((_OPS[row[0]], *row[1:5], spec, entry, row[7]))
-
-
-def _plain(headers: Headers) -> tuple[str, str | None, str]:
-    return headers.content_type, headers.content_encoding, headers.cache_control
-
-
-def _plain_known(spec: ObjectSpec) -> tuple[Any, ...] | None:
-    return (spec.known.gzip_bytes, spec.known.form.value, *spec.known[2:]) if spec.known else None
-
-
-@lru_cache(maxsize=256)
-def _headers(plain: tuple[Any, ...]) -> Headers:
-    return Headers(*plain)
 
 
 class _Counts:
@@ -323,7 +262,6 @@ def _as_recorded(stored: Stored, entry: Entry) -> bool:
     return stored.size_bytes == entry.size_bytes and encoding in {UNTOLD, entry.headers.content_encoding}
 
 
-SAME = "same content and headers"
 FOREIGN = "there already, and not this release's"
 SHARED = "would change an object of release"
 INSIDE = "would add an object to the folder of release"

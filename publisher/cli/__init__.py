@@ -44,4 +44,7 @@ def main() -> None:
     """Run the command line."""
     # Millions of small values pass by, none of them in a circle: looking for circles takes a tenth of the time.
     gc.set_threshold(50_000, 20, 50)
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # at its end Python looks for circles once more, which takes another tenth of a second
