@@ -22,7 +22,7 @@ from tests.shop import PART_BYTES
 _CODE = """
 import json, os, sys, traceback
 from pathlib import Path
-import boto3, obstore, pandas, pyarrow.parquet
+import boto3, obstore, pyarrow.parquet
 from publisher import pipeline
 from publisher.errors import PublisherError
 from publisher.targets import bucket, lock

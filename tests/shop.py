@@ -54,9 +54,9 @@ _INFO = {
     "scales": [
         {
             "key": "8_8_8",
-            "size": [64, 64, 64 * CHUNKS],
+            "size": [16, 16, 16 * CHUNKS],
             "resolution": [8, 8, 8],
-            "chunk_sizes": [[64, 64, 64]],
+            "chunk_sizes": [[16, 16, 16]],
             "voxel_offset": [0, 0, 0],
             "encoding": "raw",
         }
@@ -72,7 +72,7 @@ def fill(folder: Path, chunks: int = CHUNKS, texts: int = TEXTS, large_bytes: in
     scale.mkdir(parents=True)
     (folder / "seg/info").write_text(json.dumps(_INFO))
     for n in range(chunks):
-        (scale / f"0-64_0-64_{64 * n}-{64 * n + 64}").write_bytes(bytes([n]) * 64**3)
+        (scale / f"0-16_0-16_{16 * n}-{16 * n + 16}").write_bytes(bytes([n]) * 16**3)
     (folder / "data").mkdir()
     for n in range(texts):
         (folder / f"data/{n:03}.txt").write_text(f"{n} " * (n + 1))

@@ -22,6 +22,7 @@ from publisher.targets.pace import AdaptivePace
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
 PART_BYTES = 16 << 20  # what is larger is sent in parts
+WITNESS_SECONDS = 15.0  # without a success: then it is not one object that fails; longer than between a lock's beats
 RECENT_SECONDS = 30.0  # that the store may have done nothing, and one object alone be to blame for failing
 SWAPS = 50  # times that others must be quicker before one gives up
 
@@ -306,13 +307,16 @@ class Bucket:
 
     # Trying again
 
+    def persistently(self, ask: Callable[[], T]) -> T:
+        """Ask about what is no object until there is an answer."""
+        return self._persist("", lambda _: ask())
+
     def _persist(self, key: str, attempt: Callable[[int], T], *, alone: bool = False) -> T:
         """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words.
 
         `alone` says that one object may fail without the others.
         """
-        tries = against = expired = 0
-        seen = self.pace.successes
+        tries = expired = first = seen = 0
         while True:
             self.pace.enter()
             start = monotonic()
@@ -321,8 +325,9 @@ class Bucket:
             except Trouble as trouble:
                 tries += 1
                 expired += trouble.why is Why.EXPIRED
-                if self.pace.successes > seen:  # only failures among successes count against an object
-                    against, seen = against + 1, self.pace.successes
+                if tries == 1 or self.pace.idle_seconds > WITNESS_SECONDS:
+                    first, seen = tries - 1, self.pace.successes
+                against = min(tries - first, self.pace.successes - seen)  # failures among successes of others
                 self.pace.failed(trouble)
                 if expired > 1:
                     self.pace.halt()
@@ -423,11 +428,18 @@ def _gather(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
 
 
 def _regrouped(blocks: Iterator[bytes], size_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield the same bytes in parts of one size, and whether a part is the last; memory: two parts."""
-    part = bytearray()
+    """Yield the same bytes in parts of one size, and whether a part is the last; memory: a part, twice."""
+    held: list[bytes] = []
+    size = 0
     for block in blocks:
-        part += block
-        while len(part) > size_bytes:
-            yield bytes(part[:size_bytes]), False
-            del part[:size_bytes]
-    yield bytes(part), True
+        rest = block
+        while size + len(rest) > size_bytes:
+            cut = size_bytes - size
+            held.append(rest[:cut])
+            rest, size = rest[cut:], 0
+            part = b"".join(held)
+            held.clear()
+            yield part, False
+        held.append(rest)
+        size += len(rest)
+    yield b"".join(held), True

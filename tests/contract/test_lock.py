@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
 from threading import Lock as Mutex
+from typing import Any, Self
 
 import pytest
 
@@ -35,11 +37,6 @@ from tests.shop import LOCK, POINTER, RECORD, Shop, at_point, fill, is_data, put
 SHORT = {"LEASE_SECONDS": 1.0, "BEAT_SECONDS": 0.1, "SAFE_SECONDS": 0.4}
 RACERS = 16
 LOCKED, CONFLICT = Locked.exit_code, Conflict.exit_code
-
-
-def shorten(monkeypatch: pytest.MonkeyPatch, seconds: Mapping[str, float] = SHORT) -> None:
-    for name, value in seconds.items():
-        monkeypatch.setattr(lock, name, value)
 
 
 # Who takes it when: by a clock that stands still until somebody waits, at a place where others write in between.
@@ -329,6 +326,25 @@ def test_pids_that_are_none_do_no_harm(clock: Clock) -> None:
 # Keeping it.
 
 
+def test_a_holder_beats_by_itself_and_goes_on_after_beats_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.001)
+    shelf, failures = Shelf(), iter(range(3))
+
+    def fail() -> None:
+        if shelf.holder.beat > 3 and next(failures, None) is not None:
+            raise Unreachable("planted")
+
+    with lock.held(shelf, "v1"):
+        shelf.before_read = fail
+        while shelf.holder.beat < 10:
+            time.sleep(0.001)
+    assert next(failures, None) is None
+    after = shelf.data
+    time.sleep(0.02)
+    assert shelf.data == after
+    assert shelf.holder.nonce == ""
+
+
 def test_a_holder_that_slept_asks_and_goes_on_where_nobody_took_over(clock: Clock) -> None:
     shelf = Shelf()
     holding = hold(shelf)
@@ -470,6 +486,13 @@ def opened(shop: Shop, folder: Path) -> Target:
     return open_target(shop.url, None, folder, Ledger(folder, shop.url))
 
 
+def wait_for_all_but_one(racing: list[Future[str]]) -> None:
+    deadline = time.monotonic() + 60
+    while sum(each.done() for each in racing) < RACERS - 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_of_threads_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp_path: Path) -> None:
     start, over = Barrier(RACERS), Event()
 
@@ -485,8 +508,7 @@ def test_of_threads_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp_p
 
     with ThreadPoolExecutor(RACERS) as pool:
         racing = [pool.submit(race, number) for number in range(RACERS)]
-        while sum(each.done() for each in racing) < RACERS - 1:
-            time.sleep(0.01)
+        wait_for_all_but_one(racing)
         told = json.loads(shop.read(LOCK) or b"")
         over.set()
         said = sorted(each.result() for each in racing)
@@ -541,7 +563,8 @@ def test_of_processes_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp
 def test_of_many_that_wait_for_the_dead_one_takes_over(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shorten(monkeypatch)
+    for name, seconds in {"LEASE_SECONDS": 2.0, "BEAT_SECONDS": 0.5, "SAFE_SECONDS": 1.0}.items():
+        monkeypatch.setattr(lock, name, seconds)
     shop.put(LOCK, dump(elsewhere()))
     began, over = time.monotonic(), Event()
 
@@ -556,8 +579,7 @@ def test_of_many_that_wait_for_the_dead_one_takes_over(
 
     with ThreadPoolExecutor(RACERS) as pool:
         racing = [pool.submit(race, number) for number in range(RACERS)]
-        while sum(each.done() for each in racing) < RACERS - 1:
-            time.sleep(0.01)
+        wait_for_all_but_one(racing)
         over.set()
         said = sorted(each.result() for each in racing)
     assert said[0] == ""
@@ -574,18 +596,23 @@ def test_a_store_without_conditions_keeps_no_two_apart_and_says_so(
     assert "nothing but your care keeps two publishers apart" in told.message
     with opened(shop, tmp_path).lock("v1"), pytest.raises(Locked, match=str(os.getpid())):  # who comes later is told
         opened(shop, tmp_path).lock("v1").__enter__()
-    start = Barrier(RACERS)
+    both_have_read = Barrier(2)
 
     def race(_: int) -> bool:
-        holding = lock.Holding(opened(shop, tmp_path), "v1")  # type: ignore[arg-type]
-        start.wait()
+        target: Any = opened(shop, tmp_path)
+        target.wire.put = partial(together, both_have_read, target.wire.put)
         with suppress(Locked):
-            holding.take()
+            lock.Holding(target, "v1").take()
             return True
         return False
 
-    with ThreadPoolExecutor(RACERS) as pool:
-        assert sum(pool.map(race, range(RACERS))) > 1  # who come at one moment are not
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(race, range(2))) == [True, True]  # who come at one moment are not
+
+
+def together(meet: Barrier, put: Callable[..., str], *args: Any, **more: Any) -> str:
+    meet.wait()
+    return put(*args, **more)
 
 
 def test_a_store_without_conditions_can_be_published_to(
@@ -633,6 +660,13 @@ class Publisher:
     folder: Path
     shop: Shop
 
+    def at(self, shop: Shop, text: str) -> Self:
+        """Have it publish to another place, and nothing happen to it."""
+        self.shop, self.proxy.plan = shop, faults.nothing
+        self.proxy.clear()
+        self.write(text)
+        return self
+
     def write(self, text: str) -> None:
         (self.folder / "data/000.txt").write_text(text)
 
@@ -648,24 +682,27 @@ class Publisher:
 
 
 @contextmanager
-def publisher(shop: Shop, folder: Path, text: str) -> Iterator[Publisher]:
+def publisher(server: Seaweed, folder: Path) -> Iterator[Publisher]:
     fill(folder / "release", chunks=2, texts=40, large_bytes=1000)
-    with FaultProxy(shop.server.endpoint) as proxy, Nursery(proxy.endpoint, folder / "said", SHORT) as nursery:
-        made = Publisher(proxy, nursery, folder / "release", shop)
-        made.write(text)
-        yield made
+    with FaultProxy(server.endpoint) as proxy, Nursery(proxy.endpoint, folder / "said", SHORT) as nursery:
+        yield Publisher(proxy, nursery, folder / "release", Shop(server, ""))
+
+
+@pytest.fixture(scope="module")
+def pair(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Publisher, Publisher]]:
+    folder = tmp_path_factory.mktemp("lock")
+    with publisher(seaweed, folder / "old") as old, publisher(seaweed, folder / "new") as new:
+        yield old, new
 
 
 @pytest.fixture
-def old(shop: Shop, tmp_path: Path) -> Iterator[Publisher]:
-    with publisher(shop, tmp_path / "old", "old") as made:
-        yield made
+def old(pair: tuple[Publisher, Publisher], shop: Shop) -> Publisher:
+    return pair[0].at(shop, "old")
 
 
 @pytest.fixture
-def new(shop: Shop, tmp_path: Path) -> Iterator[Publisher]:
-    with publisher(shop, tmp_path / "new", "new, and longer") as made:
-        yield made
+def new(pair: tuple[Publisher, Publisher], shop: Shop) -> Publisher:
+    return pair[1].at(shop, "new, and longer")
 
 
 def wait_until_it_seems_dead() -> None:
@@ -684,12 +721,13 @@ def test_a_publisher_that_was_stopped_at_its_commit_cannot_win(
         old.write("older")
         assert old.publish(status) == 0
         old.write("old")
-    held = Held(lambda: old.nursery.signal(signal.SIGSTOP))
+    held = Held()
     old.proxy.plan = at_point((put(RECORD), 0), held.fault)
     old.begin(status)
     assert held.came.wait(30)
     assert new.publish(status) == LOCKED, new.said
     assert f"is held by process {old.nursery.pid} of {socket.gethostname()}, since 20" in new.said
+    old.nursery.signal(signal.SIGSTOP)
     wait_until_it_seems_dead()
     assert new.publish(status) == 0, new.said
     live = shop.record
@@ -763,7 +801,7 @@ def test_a_publisher_that_was_cut_off_and_missed_by_nobody_goes_on(old: Publishe
     def plan(request: Request) -> Fault | None:
         if is_data(request) and not began:
             began.append(time.monotonic())
-        gone = began and time.monotonic() - began[0] < 2 * SHORT["LEASE_SECONDS"]
+        gone = began and time.monotonic() - began[0] < 1.2 * SHORT["LEASE_SECONDS"]
         return faults.reset(before=True) if gone else None
 
     old.proxy.plan = plan

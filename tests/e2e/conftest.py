@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 from publisher import serve
+from tests.servers.fixtures import BUCKET
+from tests.servers.gcs import FakeGcs
+from tests.servers.seaweed import Seaweed
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = ROOT / "releases"
@@ -32,10 +36,11 @@ class Result:
         return json.loads(self.out)  # type: ignore[no-any-return]
 
 
-def publisher(*words: str | Path, cwd: Path = ROOT) -> Result:
-    """Run the command line as a user does: another process."""
+def publisher(*words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Result:
+    """Run the command line as a user does: another process; `env` is added to its environment."""
     command = [sys.executable, "-m", "publisher.cli", *map(str, words)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+    more = {**os.environ, **(env or {})}
+    done = subprocess.run(command, cwd=cwd, env=more, capture_output=True, text=True, check=False, timeout=300)
     assert "Traceback" not in done.stderr, done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 
@@ -108,6 +113,33 @@ def served(published: Release) -> Iterator[str]:
     """The address of the published example."""
     with serve.running(published.target) as base:
         yield base
+
+
+@dataclass(frozen=True)
+class InBucket:
+    """The example in a bucket: how it is reached by its owner, and by strangers."""
+
+    url: str
+    base: str
+    env: Mapping[str, str]
+    result: Result
+
+
+@pytest.fixture(scope="session")
+def in_s3(published: Release, seaweed: Seaweed) -> InBucket:
+    """The example on SeaweedFS, public; read only."""
+    url = f"s3://{BUCKET}/example"
+    result = publisher("release", published.manifest, "--target", url, "--json", env=seaweed.env)
+    return InBucket(url, f"{seaweed.endpoint}/{BUCKET}/example", seaweed.env, result)
+
+
+@pytest.fixture(scope="session")
+def in_gcs(published: Release, fake_gcs: FakeGcs) -> InBucket:
+    """The example on fake-gcs-server, which has neither CORS nor accounts: everybody may read all that there is."""
+    url = f"gs://{BUCKET}/example"
+    words = ("release", published.manifest, "--target", url, "--json", "--no-access")
+    result = publisher(*words, env=fake_gcs.env)
+    return InBucket(url, f"{fake_gcs.endpoint}/{BUCKET}/example", fake_gcs.env, result)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, int]]:

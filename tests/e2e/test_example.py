@@ -35,14 +35,22 @@ def test_the_result_for_programs(published: Release) -> None:
     assert sum(path.stat().st_size for path in on_disk) == result["bytes"]
 
 
+@pytest.fixture(params=["local", "s3", "gcs"])
+def anywhere(request: pytest.FixtureRequest) -> str:
+    """The address of the example at each kind of target."""
+    if request.param == "local":
+        return str(request.getfixturevalue("served"))
+    return str(request.getfixturevalue(f"in_{request.param}").base)
+
+
 @pytest.mark.parametrize("scale", range(len(SCALES)))
-def test_segmentation_is_the_source_voxel_for_voxel(published: Release, served: str, scale: int) -> None:
+def test_segmentation_is_the_source_voxel_for_voxel(published: Release, anywhere: str, scale: int) -> None:
     source = CloudVolume(f"file://{published.inputs}/segmentation", mip=scale, fill_missing=True, progress=False)
-    live = CloudVolume(f"precomputed://{served}/v0.9/segmentation", mip=scale, fill_missing=True, progress=False)
+    live = CloudVolume(f"precomputed://{anywhere}/v0.9/segmentation", mip=scale, fill_missing=True, progress=False)
     store = ts.open(
         {
             "driver": "neuroglancer_precomputed",
-            "kvstore": f"{served}/v0.9/segmentation/",
+            "kvstore": f"{anywhere}/v0.9/segmentation/",
             "scale_index": scale,
         },
         open=True,
@@ -62,10 +70,10 @@ def test_segmentation_is_the_source_voxel_for_voxel(published: Release, served: 
 
 
 @pytest.mark.parametrize("volume", ["rois/regions-512nm", "synapse-density"])
-def test_other_volumes_read_the_same_in_both_readers(served: str, volume: str) -> None:
-    live = CloudVolume(f"precomputed://{served}/v0.9/{volume}", mip=1, fill_missing=True, progress=False)
+def test_other_volumes_read_the_same_in_both_readers(anywhere: str, volume: str) -> None:
+    live = CloudVolume(f"precomputed://{anywhere}/v0.9/{volume}", mip=1, fill_missing=True, progress=False)
     store = ts.open(
-        {"driver": "neuroglancer_precomputed", "kvstore": f"{served}/v0.9/{volume}/", "scale_index": 1}
+        {"driver": "neuroglancer_precomputed", "kvstore": f"{anywhere}/v0.9/{volume}/", "scale_index": 1}
     ).result()
     seen = np.asarray(live[:])[..., 0]
     assert seen.any()
@@ -73,20 +81,20 @@ def test_other_volumes_read_the_same_in_both_readers(served: str, volume: str) -
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_skeletons_are_nanometres(published: Release, served: str, body: int) -> None:
+def test_skeletons_are_nanometres(published: Release, anywhere: str, body: int) -> None:
     rows = np.loadtxt(published.inputs / f"skeletons-swc/{body}.swc")
-    info = requests.get(f"{served}/v0.9/segmentation/skeletons/skeletons-precomputed/info", timeout=10).json()
-    data = requests.get(f"{served}/v0.9/segmentation/skeletons/skeletons-precomputed/{body}", timeout=10).content
+    info = requests.get(f"{anywhere}/v0.9/segmentation/skeletons/skeletons-precomputed/info", timeout=10).json()
+    data = requests.get(f"{anywhere}/v0.9/segmentation/skeletons/skeletons-precomputed/{body}", timeout=10).content
     skeleton = Skeleton.from_precomputed(data, vertex_attributes=info["vertex_attributes"])
     assert np.allclose(skeleton.vertices, rows[:, 2:5] * 8, rtol=1e-6)
     assert np.allclose(skeleton.radius, rows[:, 5] * 8, rtol=1e-6)
     assert len(skeleton.edges) == (rows[:, 6] >= 0).sum()
-    swc = requests.get(f"{served}/v0.9/segmentation/skeletons/skeletons-swc/{body}.swc", timeout=10).content
+    swc = requests.get(f"{anywhere}/v0.9/segmentation/skeletons/skeletons-swc/{body}.swc", timeout=10).content
     assert swc == (published.inputs / f"skeletons-swc/{body}.swc").read_bytes()
 
 
-def test_tables_in_pandas(published: Release, served: str) -> None:
-    folder = f"{served}/v0.9/connectome-data/flat-connectome"
+def test_tables_in_pandas(published: Release, anywhere: str) -> None:
+    folder = f"{anywhere}/v0.9/connectome-data/flat-connectome"
     points = pd.read_feather(
         io.BytesIO(requests.get(f"{folder}/syn-points-hemibrain-da1-v0.9.feather", timeout=10).content)
     )

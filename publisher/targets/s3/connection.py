@@ -158,7 +158,7 @@ class _Made:
                     "aws_endpoint_url_s3": endpoint,  # else the environment's would come first
                     "region": settings.region,
                     "virtual_hosted_style_request": not path_style,
-                    "checksum_algorithm": "sha256",
+                    "checksum_algorithm": "crc64nvme",
                     "unsigned_payload": False,
                 },
                 client_options=options,

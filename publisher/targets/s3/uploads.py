@@ -29,7 +29,7 @@ from publisher.targets.wire import ABSENT, Notes, Trouble, Why
 PART_BYTES = 16 << 20
 _MIB = 1 << 20
 _MOST_PARTS = 9_000  # of the 10,000 that S3 takes: the size is told in advance, and may be a little wrong
-_ABREAST = 4
+_ABREAST = 3
 _LOOKED_AT = 8  # unfinished uploads of one key, the newest first
 _WHOLE = "FULL_OBJECT"
 _FORM = 1  # of these uploads: others are not gone on with

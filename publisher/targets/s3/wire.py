@@ -1,19 +1,20 @@
 """S3's protocol: one bucket, one request each.
 
 obstore does what there are many of: put, get, head, list. It tells of a failure in a text without headers, so what is
-asked once more goes through boto3, as do uploads in parts. Every body travels with its SHA-256: in what is signed, and
-as a checksum that the store compares and keeps.
+asked once more goes through boto3, as do uploads in parts. Every body travels with its SHA-256 in what is signed, and
+with a CRC that the store compares and keeps. Not with a SHA-256 that it keeps: tensorstore's own `s3` driver holds that,
+which is of the stored bytes, against the bytes with gzip undone, and refuses every object with Content-Encoding.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
+import google_crc32c
 import obstore
 from obstore.store import S3Store
 
@@ -101,9 +102,9 @@ class S3Wire:
         """Store an object; return its ETag."""
         if careful:
             # boto3 adds no checksum to one that there is: its own goes as `Content-Encoding: gzip,aws-chunked` over https.
-            checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+            checksum = base64.b64encode(google_crc32c.Checksum(data).digest()).decode()
             words = {**carried(headers, labels), **conditioned(condition)}
-            answer = self._connection.careful("put_object", Key=key, Body=data, ChecksumSHA256=checksum, **words)
+            answer = self._connection.careful("put_object", Key=key, Body=data, ChecksumCRC32C=checksum, **words)
             return str(answer.get("ETag", ""))
         told, how = attributes(headers, labels), mode(condition)
         done = self._connection.quick(
