@@ -7,11 +7,11 @@ a source whose size, mtime and inode are as they were is not read.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from threading import RLock
 from time import monotonic
@@ -24,12 +24,12 @@ COMMIT_SECONDS = 1.0
 BATCH = 1_000  # rows
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sources (
-  key TEXT PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, inode INTEGER, gzip INTEGER, form TEXT,
+  key TEXT PRIMARY KEY, path BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, gzip INTEGER, form TEXT,
   stored_size INTEGER, stored_sha256 TEXT, content_size INTEGER, content_sha256 TEXT, tag TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
 """
-_ROW = tuple[str, str, int, int, int, int, str, int, str, int, str, str]
+_ROW = tuple[str, bytes, int, int, int, int, str, int, str, int, str, str]
 
 
 class Ledger:
@@ -48,34 +48,64 @@ class Ledger:
     def _db(self) -> sqlite3.Connection:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(sqlite3.DatabaseError):
-                return self._open()
-            for path in self._path.parent.glob(f"{self._path.name}*"):  # damaged: what it knew is found out again
-                path.unlink()
-            return self._open()
+            self._path.touch(mode=0o600)  # the address of an upload session is as good as a password, for a week
         except OSError as error:
             raise trouble(error, self._path) from error
+        try:
+            return self._open()
+        except sqlite3.OperationalError:  # a disk that is full, or fails: what is learned now is forgotten
+            return _made(sqlite3.connect(":memory:", check_same_thread=False))
+        except sqlite3.DatabaseError:
+            self._discard()
+            return self._open()
 
     def _open(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)  # the address of an upload session is as good as a password, for a week
         db = sqlite3.connect(self._path, check_same_thread=False)
         # What the system has is safe from a kill; what a loss of power takes is looked at again.
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")
-        db.executescript(_SCHEMA)
-        return db
+        return _made(db)
+
+    def _discard(self) -> None:
+        """Forget a damaged ledger: what it knew is found out again."""
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """Go on without what cannot be written or read; where it is damaged, begin anew with the next look."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.OperationalError:
+                return
+            except sqlite3.DatabaseError:
+                self._discard()
+                self.__dict__.pop("_db", None)
 
     def below(self, key: str) -> Memory:
         """Return what is known of the sources of one tree, to be asked for in the order of keys."""
         if self.reread:
-            return Memory(self._db.execute("SELECT * FROM sources WHERE 0"))
+            return Memory(iter(()))
         last = f"{key}/\U0010ffff"
         sql = "SELECT * FROM sources WHERE key = ? OR (key > ? AND key < ?) ORDER BY key"
-        return Memory(self._db.execute(sql, (key, f"{key}/", last)))
+        return Memory(self._rows(sql, key, f"{key}/", last))
+
+    def _rows(self, sql: str, *words: str) -> Iterator[_ROW]:
+        rows: list[_ROW] = []
+        cursor: sqlite3.Cursor | None = None
+        while cursor is None or rows:
+            rows = []
+            with self._forgiving():
+                cursor = cursor or self._db.execute(sql, words)
+                rows = cursor.fetchmany(BATCH)
+            if cursor is None:
+                return
+            yield from rows
 
     def learn(self, spec: ObjectSpec, entry: Entry, tag: str) -> None:
         """Keep what a source turned out to be, and how the target tags what it has of it."""
-        source = spec.path, spec.size_bytes, spec.mtime_ns, spec.inode, int(spec.gzip_bytes), spec.form.value
+        source = os.fsencode(spec.path), spec.size_bytes, spec.mtime_ns, spec.inode, int(spec.gzip_bytes), spec.form.value
         self._pending.append((entry.key, *source, *entry[2:6], tag))
         if len(self._pending) >= BATCH or monotonic() - self._committed > COMMIT_SECONDS:
             self.commit()
@@ -84,7 +114,7 @@ class Ledger:
         """Write down what was learned. A disk that is full takes away only speed."""
         if not self._pending:
             return
-        with self._lock, suppress(sqlite3.OperationalError):
+        with self._forgiving():
             self._db.executemany("INSERT OR REPLACE INTO sources VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", self._pending)
             self._db.commit()
         self._pending.clear()
@@ -92,13 +122,14 @@ class Ledger:
 
     def get(self, name: str) -> str | None:
         """Return a note."""
-        with self._lock:
+        row = None
+        with self._forgiving():
             row = self._db.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def set(self, name: str, text: str | None) -> None:
         """Keep a note at once, or forget it."""
-        with self._lock, suppress(sqlite3.OperationalError):
+        with self._forgiving():
             if text is None:
                 self._db.execute("DELETE FROM notes WHERE name = ?", (name,))
             else:
@@ -109,9 +140,9 @@ class Ledger:
 class Memory:
     """Rows of the ledger in the order of keys, looked up by keys that come in this order, too."""
 
-    def __init__(self, rows: sqlite3.Cursor) -> None:
+    def __init__(self, rows: Iterator[_ROW]) -> None:
         """Take the rows."""
-        self._rows = chain.from_iterable(_batches(rows))
+        self._rows = rows
         self._next = next(self._rows, None)
 
     def find(self, key: str, path: str, size_bytes: int, mtime_ns: int, inode: int) -> Known | None:
@@ -119,11 +150,11 @@ class Memory:
         row = self._next
         while row is not None and row[0] < key:
             row = self._next = next(self._rows, None)
-        if row is None or row[:5] != (key, path, size_bytes, mtime_ns, inode):
+        if row is None or row[:5] != (key, os.fsencode(path), size_bytes, mtime_ns, inode):
             return None
         return Known(bool(row[5]), Form(row[6]), *row[7:])
 
 
-def _batches(rows: sqlite3.Cursor) -> Iterator[list[_ROW]]:
-    while batch := rows.fetchmany(BATCH):
-        yield batch
+def _made(db: sqlite3.Connection) -> sqlite3.Connection:
+    db.executescript(_SCHEMA)
+    return db

@@ -25,10 +25,10 @@ from pathlib import Path
 import boto3, obstore, pyarrow.parquet
 from publisher import pipeline
 from publisher.errors import PublisherError
-from publisher.targets import bucket, lock
+from publisher.targets import lock, parts
 from publisher.targets.s3 import target, uploads
 
-uploads.PART_BYTES = bucket.PART_BYTES = int(sys.argv[1])
+uploads.PART_BYTES = parts.PART_BYTES = int(sys.argv[1])
 for name, seconds in json.loads(sys.argv[2]).items():
     setattr(lock, name, seconds)
 for line in sys.stdin:

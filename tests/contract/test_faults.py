@@ -31,8 +31,7 @@ from publisher.errors import Conflict, Incomplete, Locked, PublisherError, Unrea
 from publisher.ledger import Ledger
 from publisher.objects import Entry, Finding, Headers, Op
 from publisher.run import Run
-from publisher.targets import bucket as buckets
-from publisher.targets import lock, open_target, pace
+from publisher.targets import lock, open_target, pace, parts
 from publisher.targets.bucket import Bucket
 from publisher.targets.s3 import connection, listing, uploads
 from publisher.targets.wire import Trouble
@@ -282,7 +281,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is larger than 5 MiB is sent in parts."""
-    monkeypatch.setattr(buckets, "PART_BYTES", PART)
+    monkeypatch.setattr(parts, "PART_BYTES", PART)
     monkeypatch.setattr(uploads, "PART_BYTES", PART)
 
 

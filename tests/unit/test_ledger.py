@@ -283,8 +283,8 @@ def overwrite(path: Path, start: float, stop: float) -> None:
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "gone": Path.unlink,
-    "empty": lambda path: path.write_bytes(b"") and None,  # type: ignore[func-returns-value]
-    "no database": lambda path: path.write_text("not a database, and longer than its header is\n" * 99) and None,  # type: ignore[func-returns-value]
+    "empty": lambda path: os.truncate(path, 0),
+    "no database": lambda path: overwrite(path, 0, 1),
     "its beginning": lambda path: overwrite(path, 0, 0.1),
     "its middle": lambda path: overwrite(path, 0.3, 0.6),
     "its end": lambda path: os.truncate(path, path.stat().st_size // 2),

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from publisher import manifest, stage
 from publisher.errors import InvalidInput, Problem
-from publisher.manifest.schema import schema
 from publisher.manifest import Manifest
+from publisher.manifest.schema import schema
 from publisher.record import Space
 
 RELEASES = Path(__file__).parent.parent.parent / "releases"

@@ -44,9 +44,7 @@ def test_no_more_than_the_window_is_begun_before_it_is_taken() -> None:
             pulled.append(number)
             yield number
 
-    taken = 0
-    for _ in ordered_map(lambda number: number, source(), pace=Steady(4), window=50):
-        taken += 1
+    for taken, _ in enumerate(ordered_map(lambda number: number, source(), pace=Steady(4), window=50), 1):
         assert len(pulled) <= taken + 50
 
 

@@ -9,8 +9,9 @@ from urllib.parse import quote
 from publisher.objects import AccessChange
 from publisher.record import Access
 from publisher.targets.access import Reach
-from publisher.targets.bucket import Bucket, reachable
+from publisher.targets.bucket import Bucket
 from publisher.targets.gcs import GcsWire
+from publisher.targets.patience import reachable
 from publisher.targets.wire import Notes
 
 if TYPE_CHECKING:

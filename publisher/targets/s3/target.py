@@ -7,7 +7,8 @@ from urllib.parse import quote
 from publisher.objects import AccessChange
 from publisher.record import Access
 from publisher.targets.access import Reach
-from publisher.targets.bucket import Bucket, reachable
+from publisher.targets.bucket import Bucket
+from publisher.targets.patience import reachable
 from publisher.targets.s3 import S3Wire
 from publisher.targets.wire import Notes
 

@@ -1,0 +1,57 @@
+"""Bodies in parts, and the checksum of a large object; memory: a few parts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+PART_BYTES = 16 << 20  # what is larger is sent in parts
+
+
+class Crc32c:
+    """CRC32C of what is added, as both stores write it: base64 of four bytes, the highest first."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        """Begin with these blocks."""
+        import google_crc32c  # noqa: PLC0415 - comes with the extras of buckets
+
+        self._sum = google_crc32c.Checksum()
+        for block in blocks:
+            self._sum.update(block)
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._sum.update(data)
+
+    @property
+    def text(self) -> str:
+        """The checksum."""
+        return base64.b64encode(self._sum.digest()).decode()
+
+
+def gather(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Read up to a part, or a block more; say whether there may be more."""
+    data = next(blocks, b"")
+    taken, size = [data], len(data)
+    while size <= PART_BYTES and (block := next(blocks, None)) is not None:
+        taken.append(block)
+        size += len(block)
+    return data if len(taken) == 1 else b"".join(taken), size > PART_BYTES
+
+
+def regrouped(blocks: Iterator[bytes], size_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield the same bytes in parts of one size, and whether a part is the last; memory: a part, twice."""
+    held: list[bytes] = []
+    size = 0
+    for block in blocks:
+        rest = block
+        while size + len(rest) > size_bytes:
+            cut = size_bytes - size
+            held.append(rest[:cut])
+            rest, size = rest[cut:], 0
+            part = b"".join(held)
+            held.clear()
+            yield part, False
+        held.append(rest)
+        size += len(rest)
+    yield b"".join(held), True
