@@ -105,7 +105,14 @@ class Ledger:
 
     def learn(self, spec: ObjectSpec, entry: Entry, tag: str) -> None:
         """Keep what a source turned out to be, and how the target tags what it has of it."""
-        source = os.fsencode(spec.path), spec.size_bytes, spec.mtime_ns, spec.inode, int(spec.gzip_bytes), spec.form.value
+        source = (
+            os.fsencode(spec.path),
+            spec.size_bytes,
+            spec.mtime_ns,
+            spec.inode,
+            int(spec.gzip_bytes),
+            spec.form.value,
+        )
         self._pending.append((entry.key, *source, *entry[2:6], tag))
         if len(self._pending) >= BATCH or monotonic() - self._committed > COMMIT_SECONDS:
             self.commit()
