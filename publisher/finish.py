@@ -9,6 +9,7 @@ from pathlib import Path
 
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
+from publisher.audit.place import Refused
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
@@ -28,6 +29,7 @@ from publisher.run import (
 )
 from publisher.site import Built
 from publisher.targets import Nowhere
+from publisher.targets.bucket import Bucket
 from publisher.verify import Depth
 
 
@@ -64,9 +66,18 @@ def verified(
     with address(run) as base:
         url = f"{base}/{record.record_key(live.release)}"
         sign = None if strangers or run.root else run.target.sign
-        report = verify.verify(url, depth=depth, expect=live, progress=progress, sign=sign)
+        found = []
+        try:
+            report = verify.verify(url, depth=depth, expect=live, progress=progress, sign=sign)
+        except Refused as refused:
+            if sign is not None or run.root:
+                raise
+            # Strangers see nothing of a public release: that is what was found. The rest is its owner's to see.
+            message = f"{refused.problems[0].message}; run `publisher access`"
+            found.append(Finding("access", "error", record.record_key(live.release), message))
+            report = verify.verify(url, depth=depth, expect=live, progress=progress, sign=run.target.sign)
     told = {finding.key for finding in report.findings}
-    found = [stray for stray in extras(run.target, live) if stray.key not in told]
+    found += [stray for stray in extras(run.target, live) if stray.key not in told]
     if ours:
         found += drift(run.target.access_changes(run.access, reach(run)))
     elif live.access.mode == "public":
@@ -118,5 +129,9 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         report=report,
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
-        hosting=site.Hosting(run.target.url, "../.." if run.root and out.is_relative_to(run.root) else None),
+        hosting=site.Hosting(
+            run.target.url,
+            "../.." if run.root and out.is_relative_to(run.root) else None,
+            run.target.endpoint if isinstance(run.target, Bucket) else None,
+        ),
     )

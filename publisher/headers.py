@@ -109,6 +109,8 @@ NAMES: tuple[tuple[str, Rule], ...] = (
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 MOVING = "no-cache"
+# Else Cloud Storage, and what else stands before a store, may undo gzip on the way: without a length, ranges ignored.
+AS_STORED = "no-transform"
 
 # `.gz` belongs to the name where another extension stands before it: edges.csv.gz is a file that people download.
 # A chunk, an info or a skeleton that was compressed on disk has none: 0-64_0-64_0-64.gz, info.gz, 722817260.gz.
@@ -137,7 +139,10 @@ def keeps_gz(name: str) -> bool:
 @lru_cache(maxsize=1024)
 def headers(row: Rule, *, encoded: bool, final: bool) -> Headers:
     """Return the headers of an object: final releases may be cached for ever, drafts never."""
-    return Headers(row.content_type, "gzip" if encoded else None, IMMUTABLE if final else MOVING)
+    cache_control = IMMUTABLE if final else MOVING
+    if encoded:
+        return Headers(row.content_type, "gzip", f"{cache_control}, {AS_STORED}")
+    return Headers(row.content_type, None, cache_control)
 
 
 def _spoken(row: Rule) -> str:

@@ -78,7 +78,7 @@ def release(
             return run
         with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
             if run.access.mode == "private":
-                shut_doors(run)
+                shut_doors(run, allowed=access)
             still_live(run, live)  # nothing was written, not even a lock, until the plan was good
             new = wanted(run.staged, run.target.public_url, run.access)
             run.published = publish.publish(

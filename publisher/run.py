@@ -164,9 +164,12 @@ def set_doors(run: Run) -> None:
         run.doors = run.target.access_changes(run.access, reach(run))
 
 
-def shut_doors(run: Run) -> None:
-    """Shut what is to be private before anything is written to it; raise Exposed where it stays open."""
-    set_doors(run)
+def shut_doors(run: Run, *, allowed: bool = True) -> None:
+    """Shut what is to be private before anything is written to it, if that is allowed; raise Exposed where it is open."""
+    if allowed:
+        set_doors(run)
+    else:
+        run.doors = run.target.access_changes(run.access, reach(run))
     exposed = [door for door in run.doors if door.op != "!" or (door.what == "public read" and door.after)]
     if exposed:
         raise Exposed([Problem(door.place, door.reason, door.after) for door in exposed])

@@ -36,11 +36,13 @@ class Hosting:
     """What pages cannot know from the record: where the release is stored, and where the pages themselves lie.
 
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
-    seen from the pages, such as `../..`, where it hosts the viewer.
+    seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
+    Amazon's and Google's own; None where that is not known.
     """
 
     storage: str = ""
     root: str | None = None
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def render(
         LocalTrouble: a file cannot be read or written.
 
     """
-    shown = book(record, places.target(record.public_url, hosting.storage), entries() if entries else ())
+    shown = book(
+        record, places.target(record.public_url, hosting.storage, hosting.endpoint), entries() if entries else ()
+    )
     texts = pages(shown, report, hosting.root)
     try:
         lay_down(project)

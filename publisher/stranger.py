@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import closing, suppress
@@ -47,6 +49,9 @@ SIMPLE: Mapping[str, str] = {"Accept-Encoding": SKIP_HEADER}
 
 # Redirects are followed as browsers do; all other second tries are made here, because they include the body.
 _REDIRECTS = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5, raise_on_redirect=False)
+
+# Authorities that the SDKs of the targets are told to trust; SSL_CERT_FILE is OpenSSL's own business.
+_AUTHORITIES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 T = TypeVar("T")
 Chunks = Iterator[bytes]
@@ -164,6 +169,7 @@ class Stranger:
             retries=_REDIRECTS,
             timeout=Timeout(connect=10, read=60),
             headers={"User-Agent": f"publisher/{__version__}"},
+            ssl_context=_trusting(),
         )
         self._pool.pool_classes_by_scheme = self._sockets.pool_classes()
 
@@ -225,6 +231,18 @@ class Stranger:
             raise CancelledError
 
 
+def _trusting() -> ssl.SSLContext | None:
+    """Trust whom publishing trusts, beside whom this machine does; None where nothing is said of that."""
+    paths = [path for name in _AUTHORITIES if (path := os.environ.get(name))]
+    if not paths:
+        return None
+    context = ssl.create_default_context()
+    for path in paths:
+        with suppress(OSError):  # what cannot be read is told by those whose variable it is
+            context.load_verify_locations(*((None, path) if os.path.isdir(path) else (path,)))  # noqa: PTH112
+    return context
+
+
 def address(base_url: str, key: str) -> str:
     """Return the address of a key: what HTTP gives a meaning to (`#`, `?`, `%`, blanks …) is escaped."""
     return f"{base_url}/{quote(key, safe='/:@')}"
@@ -252,7 +270,10 @@ def _in_words(error: HTTPError, url: str) -> Unreachable:
                 Problem(url, f"there is no host {host}", "is it spelled right, and is this machine online?")
             )
         case SSLError():
-            hint = "is the certificate of the server valid, and does it speak https at all?"
+            hint = (
+                "is the certificate of the server valid, and does it speak https at all? One that a private authority"
+                " signed is trusted where AWS_CA_BUNDLE or SSL_CERT_FILE names the file of that authority"
+            )
             return Unreachable(Problem(url, f"there is no secure connection to {host} ({cause})", hint))
         case ConnectTimeoutError():
             return Unreachable(Problem(url, f"nobody answers at {host}", "is the server running, and the port right?"))

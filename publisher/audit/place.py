@@ -26,6 +26,10 @@ class Place:
     record: Record
 
 
+class Refused(Unreachable):
+    """The server is there, and refuses anonymous readers."""
+
+
 def find(url: str, client: Stranger, version: str | None = None) -> Place:
     """Find the record of a release: of `version`, of the one that the address names, or of the target's latest.
 
@@ -88,7 +92,7 @@ def _nowhere(start: str, tried: dict[str, int]) -> PublisherError:
     addresses = ", ".join(f"{where} ({status})" for where, status in tried.items())
     if REFUSED & {*tried.values()}:
         hint = "is it public? A bucket without the right to list also answers so where nothing is"
-        return Unreachable(Problem(start, f"the server refuses anonymous readers; tried {addresses}", hint))
+        return Refused(Problem(start, f"the server refuses anonymous readers; tried {addresses}", hint))
     if not {*tried.values()} <= MISSING:
         return Unreachable(
             Problem(start, f"the server does not answer as it should; tried {addresses}", "try again later")

@@ -7,15 +7,16 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from typing import IO, cast
+from urllib.parse import quote
 
 from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.record import Access, folder
 from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
-from publisher.targets.lock import held
+from publisher.targets.lock import held, key_of
 from publisher.targets.lookup import Listing, begun
 from publisher.targets.parts import PART_BYTES, Crc32c, gather, regrouped
 from publisher.targets.patience import HOPELESS, Patient, reachable
@@ -37,6 +38,7 @@ class Bucket(Patient):
         self.prefix = f"{prefix}/" if prefix else ""
         self._notes = notes
         self._in_parts = False  # whether this run has sent an object in parts
+        self._lock: tuple[str, Held] | None = None  # its key, and the hold of it
 
     # Reading
 
@@ -60,8 +62,9 @@ class Bucket(Patient):
 
     def _fetched(self, key: str, head: Head, file: IO[bytes]) -> bool:
         """Copy an object into a file; return whether it was the same one to the end."""
-        for start in range(0, head.size_bytes, PART_BYTES):
-            end = min(start + PART_BYTES, head.size_bytes)
+        ends = range(PART_BYTES, head.size_bytes, PART_BYTES)
+        # What is small is asked for without a range: not every store takes one that is all of an object.
+        for start, end in zip((0, *ends), (*ends, None), strict=True):
             found = self.persist(key, lambda _: self.wire.get(self.prefix + key, start, end))  # noqa: B023
             if found is None or found[1] != head.tag:
                 return False
@@ -188,6 +191,8 @@ class Bucket(Patient):
         def once(number: int) -> str | None:
             nonlocal tries
             tries = number
+            if tries and self._lock and key != self._lock[0]:  # which the check itself writes
+                self._lock[1].check()
             try:
                 return put(tries)
             except Trouble as trouble:
@@ -224,9 +229,15 @@ class Bucket(Patient):
 
     # Being one of several publishers
 
-    def lock(self, version: str) -> AbstractContextManager[Held]:
-        """Hold the release's lock object."""
-        return held(self, version)
+    @contextmanager
+    def lock(self, version: str) -> Iterator[Held]:
+        """Hold the release's lock object; nothing is tried again once it is lost."""
+        with held(self, version) as holding:
+            self._lock = key_of(version), holding
+            try:
+                yield holding
+            finally:
+                self._lock = None
 
     def settle(self) -> None:
         """Return: a bucket that has answered has stored."""
@@ -285,9 +296,18 @@ class Bucket(Patient):
         del access, reach
 
     def sign(self, method: str, url: str) -> Signed:
-        """Return the address with credentials."""
+        """Return where the store itself has what the public address leads to, with credentials, which go nowhere else."""
+        top = f"{self.public_url}/"
         with reachable(self.url):
-            return self.wire.sign(method, url)
+            if not url.startswith(top):
+                raise Trouble(Why.WRONG, f"{url} is not below {self.public_url}: these credentials are not for it")
+            return self.wire.sign(method, f"{self.wire.address}/{quote(self.prefix)}{url.removeprefix(top)}")
+
+    @property
+    def endpoint(self) -> str:
+        """Where the store answers; "" for Amazon's and Google's own."""
+        with reachable(self.url):
+            return self.wire.endpoint
 
 
 def _there(key: str) -> Conflict:

@@ -64,6 +64,14 @@ class Large(Protocol):
 class Wire(Protocol):
     """One bucket, spoken to in its own protocol. Keys are whole keys in the bucket. Every method raises Trouble."""
 
+    @property
+    def address(self) -> str:
+        """The address below which the store itself has the keys, without a slash at its end."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where the store answers; "" for Amazon's and Google's own."""
+
     def get(self, key: str, start: int = 0, end: int | None = None) -> tuple[bytes, str] | None:
         """Return the stored bytes [start, end) as they are stored (gzip is never undone) and the tag, or None."""
 
@@ -98,7 +106,7 @@ class Wire(Protocol):
         """For each unfinished upload below a prefix, yield what aborts it."""
 
     def sign(self, method: str, url: str) -> tuple[str, Mapping[str, str]]:
-        """Return an address and headers that carry these credentials."""
+        """Return an address, which is below the bucket's, and headers that carry these credentials."""
 
 
 class Notes(Protocol):

@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Barrier, Event, Thread
 from threading import Lock as Mutex
 from typing import Any, Self
 
@@ -65,8 +66,8 @@ class Shelf:
     data: bytes | None = None
     strict: bool = True
     url: str = "shelf://releases"
-    before_read: Callable[[], None] = lambda: None
-    before_write: Callable[[], None] = lambda: None
+    before_read: Callable[[], object] = lambda: None
+    before_write: Callable[[], object] = lambda: None
     written: int = 0
     mutex: Mutex = field(default_factory=Mutex)
 
@@ -403,7 +404,7 @@ def test_many_that_ask_at_once_are_one_beat(clock: Clock) -> None:
     shelf = Shelf()
     holding = hold(shelf)
     clock.now += lock.SAFE_SECONDS + 1
-    shelf.before_write = lambda: Event().wait(0.05) or None  # type: ignore[func-returns-value]
+    shelf.before_write = lambda: Event().wait(0.05)  # time.sleep only turns the clock on
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda _: holding.check(), range(32)))
     assert shelf.holder.beat == 1
@@ -456,7 +457,7 @@ def test_what_was_forked_from_a_holder_holds_nothing() -> None:
 def test_of_racers_one_wins_where_conditions_are_minded(strict: bool) -> None:  # noqa: FBT001
     """The control: at a place that ignores them, all do."""
     shelf, all_have_read = Shelf(strict=strict), Barrier(RACERS)
-    shelf.before_write = lambda: all_have_read.wait() and None  # type: ignore[func-returns-value]
+    shelf.before_write = all_have_read.wait
 
     def race(_: int) -> bool:
         with suppress(Locked):
@@ -558,6 +559,32 @@ def test_of_processes_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp
     assert (told["pid"], told["nonce"], told["fence"]) == (winner, "", 1)
     holder = f"is held by process {winner} of {socket.gethostname()}, since {told['since']}"
     assert [what for pid, what in said.items() if pid != winner] == [holder] * (RACERS - 1)
+
+
+def test_another_machine_that_beats_is_seen_to(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
+    over = Event()
+
+    def beat() -> None:
+        for number in count():
+            shop.put(LOCK, dump(elsewhere(beat=number)))
+            if over.wait(0.1):
+                return
+
+    holder = Thread(target=beat)
+    holder.start()
+    try:
+        while shop.read(LOCK) is None:
+            time.sleep(0.01)
+        with (
+            pytest.raises(Locked, match="process 4711 of elsewhere, since 2026-11-21"),
+            opened(shop, tmp_path).lock("v1"),
+        ):
+            pass
+    finally:
+        over.set()
+        holder.join()
+    assert json.loads(shop.read(LOCK) or b"")["host"] == "elsewhere"
 
 
 def test_of_many_that_wait_for_the_dead_one_takes_over(

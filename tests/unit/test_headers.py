@@ -112,7 +112,8 @@ def test_every_rule_is_tried_and_an_unknown_role_is_refused() -> None:
 
 def test_only_final_releases_may_be_cached() -> None:
     row = rule("chunk/raw")
-    assert headers(row, encoded=True, final=True) == Headers(BINARY, "gzip", IMMUTABLE)
+    assert headers(row, encoded=True, final=True) == Headers(BINARY, "gzip", f"{IMMUTABLE}, no-transform")
+    assert headers(row, encoded=True, final=False) == Headers(BINARY, "gzip", f"{MOVING}, no-transform")
     assert headers(row, encoded=False, final=False) == Headers(BINARY, None, MOVING)
     assert "immutable" in IMMUTABLE
     assert "immutable" not in MOVING

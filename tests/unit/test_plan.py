@@ -102,7 +102,8 @@ def test_a_header_alone_is_a_change(small: Rig) -> None:
     small.extra = ()
     small.status = "final"
     assert set(reasons(small.plan(), Op.REPLACE).values()) == {
-        "Cache-Control no-cache → public, max-age=31536000, immutable"
+        "Cache-Control no-cache → public, max-age=31536000, immutable",
+        "Cache-Control no-cache, no-transform → public, max-age=31536000, immutable, no-transform",
     }
 
 
@@ -190,7 +191,10 @@ def test_a_final_release_is_not_taken_back_to_a_draft(small: Rig) -> None:
     small.status = "final"
     small.publish()
     small.status = "draft"
-    assert set(conflict(small).values()) == {"~ Cache-Control public, max-age=31536000, immutable → no-cache"}
+    assert set(conflict(small).values()) == {
+        "~ Cache-Control public, max-age=31536000, immutable → no-cache",
+        "~ Cache-Control public, max-age=31536000, immutable, no-transform → no-cache, no-transform",
+    }
 
 
 def test_many_changes_of_a_final_release_are_named_and_counted(rig: Rig) -> None:

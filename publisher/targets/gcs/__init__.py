@@ -18,7 +18,7 @@ from urllib3 import BaseHTTPResponse
 
 from publisher.objects import Headers, Stored
 from publisher.targets.gcs.resumable import Resumable, Session
-from publisher.targets.gcs.service import Service, resource
+from publisher.targets.gcs.service import ENDPOINT, Service, resource
 from publisher.targets.gcs.troubles import MISSING, UNSATISFIABLE, of_answer, said
 from publisher.targets.wire import ABSENT, Head, Notes, Trouble, Why
 
@@ -156,6 +156,16 @@ class GcsWire:
         """Yield nothing: an unfinished upload holds nothing that is listed or paid for, and ends after a week."""
         del prefix
         return iter(())
+
+    @property
+    def address(self) -> str:
+        """The address below which strangers find the keys, without a slash at its end."""
+        return f"{self.service.endpoint}/{quote(self.bucket, safe='')}"
+
+    @property
+    def endpoint(self) -> str:
+        """Where the store answers; "" for Google's own."""
+        return "" if self.service.endpoint == ENDPOINT else self.service.endpoint
 
     def sign(self, method: str, url: str) -> tuple[str, Mapping[str, str]]:
         """Return the address as it is, and the headers that say who is asking."""

@@ -47,6 +47,12 @@ class S3Wire:
         """The address below which strangers find the keys, without a slash at its end."""
         return self._connection.settings.address(self.bucket)
 
+    @property
+    def endpoint(self) -> str:
+        """Where the store answers; "" for Amazon's own."""
+        settings = self._connection.settings
+        return "" if settings.aws else settings.endpoint
+
     def client(self) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return boto3's client for what else there is to say to a bucket; it does not try again by itself."""
         return self._connection.client
