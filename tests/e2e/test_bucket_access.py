@@ -279,3 +279,14 @@ def test_drift_is_found_planned_and_repaired(
     assert opened.settings() == before
     good = opened.run("verify")
     assert (good.code, good.json["findings"]) == (0, []), good.err
+
+
+def test_what_others_wrote_into_the_releases_own_statement_is_told(doors: Doors) -> None:
+    doors.released()
+    policy = json.loads(doors.client.get_bucket_policy(Bucket=doors.bucket)["Policy"])
+    get = next(each for each in policy["Statement"] if each["Action"] == "s3:GetObject")
+    get["Resource"].append(f"arn:aws:s3:::{doors.bucket}/{PREFIX}/secret/*")
+    doors.client.put_bucket_policy(Bucket=doors.bucket, Policy=json.dumps(policy))
+    found = [each for each in doors.run("verify").json["findings"] if "no public release" in each["message"]]
+    assert [each["key"] for each in found] == [f"s3://{doors.bucket}/{PREFIX}/secret/"]
+    assert [change["op"] for change in doors.run("plan").json["access"]].count("!") == 1

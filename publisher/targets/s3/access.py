@@ -209,6 +209,11 @@ def _policy_changes(place: Place, policy: Document | None, access: Access, reach
     for key in sorted(before - after):
         where = f"{place.top}/{place.base}{key}"
         yield AccessChange("~", "public read", where, "strangers are refused", f"the target is {access.mode}")
+    known = {*reach.own, *reach.shared, *reach.others} if access.mode == "public" else after
+    for key in sorted(after - known):
+        reason = f"the statement {place.sids[0]!r} opens it, and no public release that is listed has it"
+        what = "strangers are refused, if it is not for everybody: it is taken out of that statement"
+        yield AccessChange("!", "public read", f"{place.top}/{place.base}{key}", what, reason)
     new = _opened_as_wanted(policy, place, access, reach)
     if new is not policy and before == after:
         reason = "somebody changed them"
