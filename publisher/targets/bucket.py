@@ -191,8 +191,6 @@ class Bucket(Patient):
         def once(number: int) -> str | None:
             nonlocal tries
             tries = number
-            if tries and self._lock and key != self._lock[0]:  # which the check itself writes
-                self._lock[1].check()
             try:
                 return put(tries)
             except Trouble as trouble:
@@ -200,7 +198,11 @@ class Bucket(Patient):
                     return None
                 raise
 
-        tag = self.persist(key, once, alone=alone)
+        def still_held() -> None:
+            if self._lock and key != self._lock[0]:  # which it writes itself
+                self._lock[1].check()
+
+        tag = self.persist(key, once, alone=alone, check=still_held)
         if tag is None and tries:
             tag = ours()
         if tag is None:

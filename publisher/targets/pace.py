@@ -47,6 +47,7 @@ class AdaptivePace:
         self._not_before, self._opened = 0.0, -inf
         self._scouting = False  # whether what all wait for is an answer
         self._scouts = 0  # that were refused, one after another
+        self._recoveries = 0
         self._heard = self._halted = False
         self._failing_since: float | None = None
         self._give_up_at = inf
@@ -72,6 +73,9 @@ class AdaptivePace:
         if well and seconds >= self._shortest and now - self._reckoned < CALM_SECONDS:
             return  # as nearly always: a lock would cost more than the rest
         with self._changed:
+            if self.idle_seconds > CALM_SECONDS:  # nobody need wait any longer for what is over
+                self._recoveries += 1
+                self._changed.notify_all()
             self._heard, self._failing_since, self._give_up_at = True, None, inf
             if self.wary and (self._scouting or now >= self._not_before):
                 self.wary, self._scouts, self._opened = False, 0, now
@@ -104,9 +108,10 @@ class AdaptivePace:
         """
         if against >= TRIES:
             return False
+        before = self._recoveries
         until = self._now() + _pause_seconds(tries) * random.uniform(0.5, 1)  # noqa: S311 - no secret
         with self._changed:
-            self._wait_until(lambda: until)
+            self._wait_until(lambda: until if self._recoveries == before else 0.0)
         return not self.over
 
     @property

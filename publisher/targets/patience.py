@@ -42,10 +42,12 @@ class Patient:
         """Ask about what is no object until there is an answer."""
         return self.persist("", lambda _: ask())
 
-    def persist(self, key: str, attempt: Callable[[int], T], *, alone: bool = False) -> T:
+    def persist(
+        self, key: str, attempt: Callable[[int], T], *, alone: bool = False, check: Callable[[], None] = lambda: None
+    ) -> T:
         """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words.
 
-        `alone` says that one object may fail without the others.
+        `alone` says that one object may fail without the others; `check` raises where nothing is to be tried again.
         """
         tries = expired = first = seen = 0
         while True:
@@ -64,6 +66,7 @@ class Patient:
                     self.pace.halt()
                 if trouble.why in HOPELESS or not self.pace.again(tries, against):
                     raise self.in_words(key, trouble, tries, alone=alone) from trouble
+                check()
             else:
                 self.pace.ran(monotonic() - start)
                 return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Condition
 from typing import Any
 
@@ -24,13 +24,18 @@ class Clock(Condition):
     """Time passes by waiting."""
 
     time = 1000.0
+    meanwhile: Callable[[], None] | None = None  # happens once, while somebody waits
 
     def now(self) -> float:
         return self.time
 
     def wait(self, timeout: float | None = None) -> bool:
         assert timeout is not None
-        self.time += timeout
+        if self.meanwhile:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        else:
+            self.time += timeout
         return False
 
 
@@ -181,6 +186,19 @@ def test_patience_is_counted_from_the_first_failure(clock: Clock, asked: Adaptiv
 def test_a_store_that_said_anything_is_no_slip_in_an_address(clock: Clock, asked: AdaptivePace) -> None:
     asked.failed(BUSY)
     assert again_for(clock, asked, LOST) >= pace.PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize(("seconds", "woken"), [(30, True), (0, False)])
+def test_once_a_store_is_back_nobody_waits_any_longer(
+    seconds: int, woken: int, clock: Clock, asked: AdaptivePace
+) -> None:
+    """But a success among failures wakes nobody."""
+    asked.failed(BUSY)
+    clock.time += seconds
+    clock.meanwhile = lambda: asked.ran(0.01)
+    before = clock.time
+    asked.again(10, 0)
+    assert (clock.time == before) == woken
 
 
 def test_what_fails_while_others_do_not_is_given_up(asked: AdaptivePace) -> None:
