@@ -49,7 +49,7 @@ def _packed(change: Change) -> tuple[Any, ...]:
     spec, entry = change.spec, change.entry
     plain_spec = (*spec[:5], spec.form.value, _plain(spec.headers), *spec[7:9], _plain_known(spec)) if spec else None
     plain_entry = (*entry[:6], _plain(entry.headers)) if entry else None
-    return change.op.value, *change[1:5], plain_spec, plain_entry, change.recorded
+    return change.op.value, *change[1:5], plain_spec, plain_entry, *change[7:]
 
 
 def _unpacked(row: tuple[Any, ...]) -> Change:
@@ -59,7 +59,7 @@ def _unpacked(row: tuple[Any, ...]) -> Change:
         spec = ObjectSpec._make((*spec[:5], _FORMS[spec[5]], _headers(spec[6]), *spec[7:9], known))
     if entry is not None:
         entry = Entry._make((*entry[:6], _headers(entry[6])))
-    return Change._make((_OPS[row[0]], *row[1:5], spec, entry, row[7]))
+    return Change._make((_OPS[row[0]], *row[1:5], spec, entry, *row[7:]))
 
 
 def _plain(headers: Headers) -> tuple[str, str | None, str]:

@@ -77,7 +77,8 @@ class Screen:
             self._err.print(f"  {escape(str(problem))}")
         _annotate("error", error.problems, error.headline)
         problems = [{"where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
-        self.finish(error=error.headline, problems=problems, exit=error.exit_code if code is None else code)
+        code = error.exit_code if code is None else code
+        self.finish(**error.counts, error=error.headline, problems=problems, exit=code)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -26,8 +26,9 @@ class PublisherError(Exception):
     exit_code: ClassVar[int] = 1
     headline: ClassVar[str] = "publisher stopped"
 
-    def __init__(self, problems: Iterable[Problem] | Problem | str) -> None:
-        """Take one sentence, one problem or all of them."""
+    def __init__(self, problems: Iterable[Problem] | Problem | str, **counts: int) -> None:
+        """Take one sentence, one problem or all of them; and numbers, for programs that read the result."""
+        self.counts = counts
         if isinstance(problems, str):
             problems = Problem("", problems)
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)

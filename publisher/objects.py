@@ -109,7 +109,8 @@ class Change(NamedTuple):
     """One line of a plan.
 
     `spec` is missing for `?`; `entry` is there where the object's digests are known already; `recorded` says that the
-    live record has this very entry, so that publishing the change makes no difference to what the release is.
+    live record has this very entry, so that publishing the change makes no difference to what the release is; `tag` is
+    that of what is replaced.
     """
 
     op: Op
@@ -120,6 +121,7 @@ class Change(NamedTuple):
     spec: ObjectSpec | None = None
     entry: Entry | None = None
     recorded: bool = False
+    tag: str = ""
 
     @property
     def writes(self) -> bool:

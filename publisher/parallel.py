@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,6 +24,9 @@ class Pace(Protocol):
     def limit(self) -> int:
         """The number now; never below 1."""
 
+    def halt(self) -> None:
+        """End all waiting, for good: the run is over."""
+
 
 class Steady:
     """Always the same number."""
@@ -31,6 +34,9 @@ class Steady:
     def __init__(self, limit: int) -> None:
         """Take the number."""
         self.limit = limit
+
+    def halt(self) -> None:
+        """Nobody waits here."""
 
 
 class Room:
@@ -71,17 +77,17 @@ def ordered_map(
     at_once: Callable[[A], B | None] = lambda _: None,
     pace: Pace | None = None,
     window: int = WINDOW,
+    halt: Callable[[], None] = lambda: None,
 ) -> Iterator[B]:
     """Yield `function(item)` in the order of `items`, at most `window` of them begun and not yet taken.
 
     What `at_once` has an answer for goes to no thread. The first exception, in order, is raised where its result would
-    be; what is not begun then never begins.
+    be; what is not begun then never begins, and `halt` ends what `function` waits for. So does an interrupt.
     """
-    pool = _Pool(function, pace or Steady(workers()))
     source = enumerate(items)
     waiting: dict[int, tuple[B | None, BaseException | None]] = {}
     fed = taken = 0
-    try:
+    with _Pool(function, pace or Steady(workers()), halt) as pool:
         while True:
             hands = pool.hands()
             # Some at a time, because handing over costs as much as a small piece of work; one where hands are many.
@@ -110,8 +116,6 @@ def ordered_map(
                 if error is not None:
                     raise error
                 yield result  # type: ignore[misc]
-    finally:
-        pool.stop()
 
 
 Done = list[tuple[int, tuple[Any, BaseException | None]]]
@@ -120,13 +124,29 @@ Done = list[tuple[int, tuple[Any, BaseException | None]]]
 class _Pool(Generic[A, B]):
     """Threads that take from one queue and give to another: as many as the pace says, more or fewer as it goes."""
 
-    def __init__(self, function: Callable[[A], B], pace: Pace) -> None:
-        self._function, self._pace = function, pace
+    def __init__(self, function: Callable[[A], B], pace: Pace, halt: Callable[[], None]) -> None:
+        self._function, self._pace, self._halt = function, pace, halt
         self._threads: list[Thread] = []
         self._alive = 0
         self._stopped = False
         self.todo: SimpleQueue[list[tuple[int, A]] | None] = SimpleQueue()
         self.done: SimpleQueue[Done] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Begin nothing more, and wait for what has begun: not for long where something went wrong."""
+        self._stopped = True
+        if kind is not None:
+            self._halt()
+        with suppress(Empty):
+            while True:
+                self.todo.get_nowait()
+        for _thread in self._threads:
+            self.todo.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def hands(self) -> int:
         """Return how many threads there are, after making them as many as the pace says."""
@@ -143,7 +163,12 @@ class _Pool(Generic[A, B]):
 
     def _work(self) -> None:
         while (jobs := self.todo.get()) is not None:
-            self.done.put([(number, self._answer(item)) for number, item in jobs])
+            done: Done = []
+            for number, item in jobs:
+                done.append((number, self._answer(item)))
+                if done[-1][1][1] is not None:
+                    break  # what follows is never taken
+            self.done.put(done)
 
     def _answer(self, item: A) -> tuple[B | None, BaseException | None]:
         if self._stopped:
@@ -152,14 +177,3 @@ class _Pool(Generic[A, B]):
             return self._function(item), None
         except BaseException as error:  # noqa: BLE001 - raised again where the result is taken
             return None, error
-
-    def stop(self) -> None:
-        """Begin nothing more, and wait for what has begun."""
-        self._stopped = True
-        with suppress(Empty):
-            while True:
-                self.todo.get_nowait()
-        for _ in self._threads:
-            self.todo.put(None)
-        for thread in self._threads:
-            thread.join()

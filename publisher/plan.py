@@ -67,7 +67,8 @@ def plan(
     begun = live is not None or target.read(record.begun_key(version)) is not None
     judge = _Judge(target, f"{version}/" if begun else None, others)
     counts = _Counts()
-    decided = ordered_map(judge.decide, zip(again, found, strict=True), at_once=judge.at_once)
+    both = zip(again, found, strict=True)
+    decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
     try:
         told = counts.watch(_learned(decided, ledger), meter)
         changes = Changes(told, live[1] if live else ())
@@ -218,7 +219,8 @@ class _Judge:
             and (version := self._others.spoilt(change.spec))
         ):
             change = change._replace(reason=f"{SHARED} {version}")
-        return change, found[1].tag if found[1] else ""
+        tag = found[1].tag if found[1] else ""
+        return change._replace(tag=tag) if change.op is Op.REPLACE else change, tag
 
     def _compare(self, found: Found) -> Change:
         (key, spec, entry), stored = found

@@ -78,7 +78,7 @@ def publish(
             rows = inventory.write(run.entries(plan.changes), file)
         except OSError as error:  # of the inventory's own file: targets and sources tell theirs in words
             raise trouble(error, tempfile.gettempdir()) from error
-        run.check()
+        run.check(rows)
         done = Published(wanted, run.sent.objects, run.sent.size_bytes, rows - run.sent.objects)
         if live is not None and not plan.news:
             # What was lost is there again, so its inventory still holds; a final record never changes.
@@ -128,7 +128,9 @@ class _Run:
         wanted = (change for change in changes if change.op is not Op.ORPHAN)
         sender = _Sender(self._target, self._held)
         try:
-            for change, result, tag in ordered_map(sender.send, wanted, at_once=sender.at_once, pace=self._target.pace):
+            pace = self._target.pace
+            sent = ordered_map(sender.send, wanted, at_once=sender.at_once, pace=pace, halt=pace.halt)
+            for change, result, tag in sent:
                 if isinstance(result, Problem):
                     self._failed.append(result)
                     continue
@@ -143,12 +145,13 @@ class _Run:
             if self._ledger:
                 self._ledger.commit()
 
-    def check(self) -> None:
-        """Raise Incomplete where an object failed."""
+    def check(self, rows: int) -> None:
+        """Raise Incomplete where an object failed; so many others are there."""
         if self._failed:
             more = len(self._failed) - MAX_NAMED
             named = self._failed[:MAX_NAMED] + ([Problem("", f"and {count(more, 'more object')}")] if more > 0 else [])
-            raise Incomplete(named)
+            sent = self.sent.objects
+            raise Incomplete(named, uploaded=sent, skipped=rows - sent, failed=len(self._failed))
 
     def complete(self, wanted: Record) -> Record:
         """Return the record with its counts: of the release, and of each artifact."""
@@ -186,20 +189,26 @@ class _Sender:
         with self._room.of(spec.size_bytes):
             self._held.check()
             try:
-                tag = self._put(change.key, spec, payload, create=change.op is Op.ADD and spec.headers.final)
+                tag = self._put(change, spec, payload)
             except Incomplete as error:
                 return change, error.problems[0], ""
         return change, payload.entry(), tag
 
-    def _put(self, key: str, spec: ObjectSpec, payload: Payload, *, create: bool) -> str:
-        about = spec.size_bytes
+    def _put(self, change: Change, spec: ObjectSpec, payload: Payload) -> str:
+        """Store an object over what was planned with: what a publisher that lost its lock sends late overwrites nothing."""
+        new, about = change.op is Op.ADD, spec.size_bytes
         try:
-            return self._target.put(key, payload, spec.headers, create=create, labels=payload.labels, about=about)
+            return self._target.put(
+                change.key, payload, spec.headers, create=new, over=change.tag, labels=payload.labels, about=about
+            )
         except Conflict:
             # It came there after the plan was made: by a run that was killed and whose last requests were on their way.
             if self._target.holds(measure(spec), lambda: Payload(spec)):
                 return ""
-            raise
+            if spec.headers.final:
+                raise
+            message = "was written by another program in the meantime"
+            raise Locked(Problem(f"{self._target.url}/{change.key}", message, "run the same command again")) from None
 
 
 def _begin(target: Target, wanted: Record) -> bool:

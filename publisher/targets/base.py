@@ -49,7 +49,15 @@ class Target(Protocol):
         """Whether the stored bytes and headers are those of the entry; `body` gives the expected bytes anew."""
 
     def put(
-        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+        self,
+        key: str,
+        body: Body,
+        headers: Headers,
+        *,
+        create: bool = False,
+        over: str = "",
+        labels: Labels = dict,
+        about: int = 0,
     ) -> str:
         """Store an object whole or not at all; readers see the old bytes or the new ones. Where `body` raises, neither.
 
@@ -58,7 +66,7 @@ class Target(Protocol):
         are to be expected. Return the tag that `lookup` will tell of what was stored, or "" where it tells none.
 
         Raises:
-            Conflict: `create` is set and there is another object already.
+            Conflict: `create` is set and there is another object already, or one with another tag than `over`.
             Incomplete: this object could not be stored, though others could.
             LocalTrouble, Unreachable: nothing more can be stored.
 

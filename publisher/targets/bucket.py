@@ -119,10 +119,18 @@ class Bucket(Patient):
     # Writing
 
     def put(
-        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+        self,
+        key: str,
+        body: Body,
+        headers: Headers,
+        *,
+        create: bool = False,
+        over: str = "",
+        labels: Labels = dict,
+        about: int = 0,
     ) -> str:
         """Store an object: in one request, or in parts where it is large."""
-        condition = ABSENT if create else None
+        condition = ABSENT if create else over or None
         blocks = iter(body)
         data, more = gather(blocks)
         if more:

@@ -113,10 +113,18 @@ class LocalTarget:
             return hashlib.file_digest(file, "sha256").hexdigest() == entry.stored_sha256
 
     def put(
-        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+        self,
+        key: str,
+        body: Body,
+        headers: Headers,
+        *,
+        create: bool = False,
+        over: str = "",
+        labels: Labels = dict,
+        about: int = 0,
     ) -> str:
         """Store an object atomically: written beside, then renamed."""
-        del labels, about
+        del over, labels, about
         path = self._path(key, headers)
         part = ""
         self._refuse_twin(key, headers)

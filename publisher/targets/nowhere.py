@@ -48,10 +48,18 @@ class Nowhere:
         return False
 
     def put(
-        self, key: str, body: Body, headers: Headers, *, create: bool = False, labels: Labels = dict, about: int = 0
+        self,
+        key: str,
+        body: Body,
+        headers: Headers,
+        *,
+        create: bool = False,
+        over: str = "",
+        labels: Labels = dict,
+        about: int = 0,
     ) -> str:
         """Read the body to its end, and forget it."""
-        del key, headers, create, labels, about
+        del key, headers, create, over, labels, about
         for _ in body:
             pass
         return ""

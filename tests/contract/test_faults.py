@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -978,6 +979,16 @@ def test_one_object_that_fails_for_good_holds_up_no_other(status: int, ledger: s
     assert case.check() == 20
 
 
+def test_what_failed_is_told_by_the_command_line(case: Case) -> None:
+    case.fill(20)
+    case.proxy.plan = on(lambda request: LAST in request.path, FAILURES[403][0])
+    done = command(case, "release", case.manifest, "--no-access", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == told["exit"] == 3
+    assert [problem["where"] for problem in told["problems"]] == [f"{case.url}/{LAST}"]
+    assert (told.get("failed"), told.get("uploaded")) == (1, 19)
+
+
 @pytest.mark.parametrize("status", [403, 400])
 def test_where_nothing_may_be_written_the_target_is_refused_and_not_one_object(status: int, case: Case) -> None:
     case.fill(20)
@@ -1044,7 +1055,7 @@ def test_credentials_that_stay_expired_end_the_run_and_another_finishes_it(
     assert error.exit_code == 7
     assert "the credentials have expired: log in again" in problem.message
     assert "what arrived is not sent again" in problem.hint
-    assert seconds < 15
+    assert seconds < 5
     assert not case.committed
     case.proxy.plan = faults.nothing
     monkeypatch.setattr(lock, "LEASE_SECONDS", 0.1)  # as above
@@ -1278,3 +1289,58 @@ def test_a_body_that_raises_in_its_second_part_leaves_no_object(case: Case) -> N
     assert case.get("v1/a") is None
     assert case.target().tidy("v1") == 1
     assert case.client.list_multipart_uploads(Bucket=BUCKET, Prefix=case.name("")).get("Uploads", []) == []
+
+
+def test_settings_of_the_bucket_are_asked_for_again_where_that_fails(case: Case) -> None:
+    case.fill(3)
+    settings = {"policy", "cors"}
+    case.proxy.plan = first_tries(1, lambda request: bool(settings & request.query.keys()), faults.slow_down())
+    with case.watched() as seen:
+        case.release(access=True)
+    assert [each.method for each in seen if each.fault] == ["GET", "GET", "PUT", "PUT"]
+    assert audit(case) == []
+
+
+# Interrupts.
+
+WAITS = {
+    "objects are sent": is_data,
+    "nothing is answered any more": once_data_flow(lambda _: faults.slow_down()),
+    "what is there is listed": lambda request: "list-type" in request.query,
+    "the record is read": lambda request: request.path.endswith(RECORD),
+}
+
+
+@pytest.mark.parametrize(
+    ("meanwhile_", "fault"),
+    [
+        ("objects are sent", faults.slow_down()),
+        ("nothing is answered any more", faults.slow_down(retry_after=60)),
+        ("what is there is listed", faults.slow_down()),
+        ("the record is read", faults.reset(before=True)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_an_interrupt_ends_a_run_that_tries_again_and_again(meanwhile_: str, fault: Fault, case: Case) -> None:
+    case.fill(60)
+    wanted = WAITS[meanwhile_]
+    case.proxy.plan = lambda request: fault if wanted(request) else None
+    line = [sys.executable, "-m", "publisher.cli", "release", str(case.manifest), "--no-access", "--json"]
+    with subprocess.Popen(line, cwd=case.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 20
+        while sum(each.fault is not None for each in case.proxy.log) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.3)
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=400)
+        seconds = time.monotonic() - began
+    print(f"{fault.name} while {meanwhile_}: ended {seconds:.2f} s after the interrupt")
+    assert running.returncode == 130, err
+    assert "Traceback" not in err
+    assert json.loads(out)["problems"][0]["message"] == "interrupted"
+    assert seconds < 2
+    case.proxy.plan = faults.nothing
+    case.release()
+    assert case.check() == 60

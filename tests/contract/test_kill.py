@@ -50,6 +50,7 @@ POINTS: dict[str, Point] = {
     "first object": (is_data, 0),
     "an object": (is_data, 77),
     "upload begun": (lambda request: "uploads" in request.query and request.method == "POST", 0),
+    "first part": (part("1"), 0),
     "last part": (part("2"), 0),
     "upload done": (lambda request: "uploadId" in request.query and request.method == "POST", 0),
     "inventory": (put(INVENTORY), 0),
@@ -214,6 +215,14 @@ def test_parts_of_a_large_object_that_arrived_are_not_sent_again(seaweed: Seawee
         again = yard.finish(shop, "final", seen, ledger=False)
         assert {number for _, number in sent(again) if number} == {"1"}
         assert shop.uploads() == []
+
+
+def test_the_last_part_alone_tells_what_it_was_sent_for(yard: Yard, prefix: str) -> None:
+    shop = yard.shop(prefix)
+    seen = yard.kill(shop, "final", once_the_others_arrived("1"), "before")
+    assert {number for _, number in arrived(seen) if number} == {"2"}
+    again = yard.finish(shop, "final", seen, ledger=False)
+    assert {number for _, number in sent(again) if number} == {"1"}
 
 
 # Whether these tests would notice.

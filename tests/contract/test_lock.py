@@ -767,7 +767,7 @@ def test_a_publisher_that_was_stopped_at_its_commit_cannot_win(
     assert old.publish(status) == (CONFLICT if status == "final" else 0)  # and a draft is anybody's again
 
 
-@pytest.mark.parametrize("state", ["final"])
+@pytest.mark.parametrize("state", STATES)
 def test_a_publisher_that_was_stopped_sends_nothing_more(
     state: str, old: Publisher, new: Publisher, shop: Shop
 ) -> None:

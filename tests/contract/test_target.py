@@ -245,6 +245,19 @@ def test_create_refuses_what_is_there_in_whichever_form(place: Place) -> None:
     assert place.stored("v1/a", PLAIN) == NEW
 
 
+def test_over_replaces_only_what_was_meant(place: Place) -> None:
+    old = place.target.put("v1/a", [OLD], PLAIN)
+    (listed,) = place.target.lookup(["v1/a"])
+    assert listed
+    assert listed.tag == old
+    place.target.put("v1/a", [NEW], PLAIN, over=old)
+    assert place.stored("v1/a", PLAIN) == NEW
+    if old:  # a folder has no tags: its publishers take turns
+        with pytest.raises(Conflict):
+            place.target.put("v1/a", [OLD], PLAIN, over=old)
+    assert place.stored("v1/a", PLAIN) == NEW
+
+
 def test_of_many_that_create_at_once_one_wins(place: Place) -> None:
     racers = 16
     start = Barrier(racers)

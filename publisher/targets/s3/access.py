@@ -26,6 +26,8 @@ from publisher.objects import AccessChange
 from publisher.record import Access
 from publisher.targets.access import OTHERWISE, Denied, Reach, settle, unseen
 from publisher.targets.cors import Document, S3Cors, cors_changes, merged, same
+from publisher.targets.s3.troubles import of_botocore
+from publisher.targets.wire import Why
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -333,9 +335,16 @@ class _Store:
                 raise Denied(f"this role may not {what} ({message})") from error
             if code == "NotImplemented":
                 raise Denied(f"this store cannot {what}", OTHERWISE) from error
-            raise Unreachable(Problem(self.place.top, f"could not {what}: {message}")) from error
+            raise self._trouble(what, error, message) from error
         except BotoCoreError as error:
-            raise Unreachable(Problem(self.place.top, f"could not {what}: {error}")) from error
+            raise self._trouble(what, error, str(error)) from error
+
+    def _trouble(self, what: str, error: Exception, message: str) -> Exception:
+        """Return what passes as what is tried again, and all else in words."""
+        trouble = of_botocore(error, self.client.meta.endpoint_url)
+        if trouble.why in {Why.BUSY, Why.LOST}:
+            return trouble
+        return Unreachable(Problem(self.place.top, f"could not {what}: {message}"))
 
 
 def _statements(policy: Document | None) -> list[Document]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # what obstore has only for type checkers
 
 T = TypeVar("T")
 
-_PAGE_TRIES = 8  # with pauses of up to five seconds between them
+_PAGE_TRIES = 8  # in less than two seconds, for which an interrupt has to wait
 _LONGEST_SECONDS = 3600  # of one request
 _IDLE_SECONDS = 15  # a connection that the store closes is not one to send a put on
 
@@ -149,7 +149,7 @@ class _Made:
         }
         if settings.ca and not options["allow_http"]:
             options["root_certificate"] = certificates(settings.ca)
-        pauses = timedelta(milliseconds=200), timedelta(seconds=5)
+        pauses = timedelta(milliseconds=50), timedelta(milliseconds=250)
         try:
             return S3Store(
                 self._bucket,

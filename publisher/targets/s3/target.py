@@ -24,8 +24,7 @@ class S3Target(Bucket):
             return ()
         from publisher.targets.s3.access import changes  # noqa: PLC0415 - boto3, a third of a second
 
-        with reachable(self.url):
-            return changes(self.wire.client(), self.wire.bucket, self.prefix, access, reach)
+        return self.persistently(lambda: changes(self.wire.client(), self.wire.bucket, self.prefix, access, reach))
 
     def set_access(self, access: Access, reach: Reach) -> None:
         """Change the bucket's CORS and policy."""
@@ -33,8 +32,7 @@ class S3Target(Bucket):
             return
         from publisher.targets.s3.access import apply  # noqa: PLC0415 - as above
 
-        with reachable(self.url):
-            apply(self.wire.client(), self.wire.bucket, self.prefix, access, reach)
+        self.persistently(lambda: apply(self.wire.client(), self.wire.bucket, self.prefix, access, reach))
 
 
 def target(bucket: str, prefix: str, public_url: str | None, notes: Notes) -> S3Target:

@@ -53,6 +53,7 @@ class Draft(NamedTuple):
     key: str
     headers: Headers
     labels: Mapping[str, str]
+    size_bytes: int
     part_bytes: int
     note: Callable[[str | None], None]
     """Remember the upload's identity, or forget it."""
@@ -163,7 +164,7 @@ def begin(
     def note(identity: str | None) -> None:
         notes.set(name, identity and f"{part_bytes} {identity}")
 
-    draft = Draft(connection, key, headers, labels, part_bytes, note)
+    draft = Draft(connection, key, headers, labels, size_bytes, part_bytes, note)
     size, _, noted = (notes.get(name) or "").partition(" ")
     upload = _resumed(draft, noted, sure=True) if size == str(part_bytes) else None
     if upload is None:
@@ -215,10 +216,16 @@ def _resumed(draft: Draft, identity: str, *, sure: bool) -> Upload | None:
         if trouble.why in _NOT_TOLD:
             return None
         raise
-    if not sure and max((part.size_bytes for part in parts.values()), default=0) != draft.part_bytes:
+    if not sure and not any(_tells(draft, number, part.size_bytes) for number, part in parts.items()):
         return None
     draft.note(identity)
     return Upload(draft, identity, parts, whole=whole)
+
+
+def _tells(draft: Draft, number: int, size_bytes: int) -> bool:
+    """Whether a part shows what it was sent for: by its own size, or as the last of several by what was left for it."""
+    left = draft.size_bytes - (number - 1) * draft.part_bytes
+    return size_bytes == draft.part_bytes or (number > 1 and size_bytes == left)
 
 
 def _newest(draft: Draft) -> list[str]:
