@@ -15,12 +15,12 @@ from publisher import inventory, record
 from publisher.errors import Conflict, Incomplete, Locked, Problem
 from publisher.headers import headers, rule
 from publisher.ledger import Ledger
-from publisher.objects import Change, Entry, ObjectSpec, Op, Plan, Tally
+from publisher.objects import Change, Entry, Form, ObjectSpec, Op, Plan, Tally
 from publisher.parallel import Room, ordered_map
 from publisher.payload import BLOCK, Payload, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import InventoryRef, Record, ReleaseRef
-from publisher.targets import Held, Target
+from publisher.targets import Held, Lane, Target
 from publisher.words import count
 from publisher.work import trouble
 
@@ -129,7 +129,11 @@ class _Run:
         sender = _Sender(self._target, self._held)
         try:
             pace = self._target.pace
-            sent = ordered_map(sender.send, wanted, at_once=sender.at_once, pace=pace, halt=pace.halt)
+            lane = self._target.lane()
+            shortcut = _Shortcut(lane, self._held) if lane else None
+            sent = ordered_map(
+                sender.send, wanted, at_once=sender.at_once, pace=pace, halt=pace.halt, shortcut=shortcut
+            )
             for change, result, tag in sent:
                 if isinstance(result, Problem):
                     self._failed.append(result)
@@ -209,6 +213,43 @@ class _Sender:
                 raise
             message = "was written by another program in the meantime"
             raise Locked(Problem(f"{self._target.url}/{change.key}", message, "run the same command again")) from None
+
+
+class _Shortcut:
+    """Small objects that are stored as they lie, on the target's own lane."""
+
+    def __init__(self, lane: Lane, held: Held) -> None:
+        self._lane, self._held = lane, held
+        self._begun: dict[int, tuple[Change, Entry]] = {}
+        self.nudge, self.close = lane.nudge, lane.close
+
+    @property
+    def flying(self) -> int:
+        return len(self._begun)
+
+    @property
+    def full(self) -> bool:
+        return self._lane.full
+
+    def takes(self, change: Change) -> bool:
+        spec = change.spec
+        plain = spec is not None and spec.form is Form.AS_IS and spec.headers.content_encoding is None
+        return plain and self._lane.takes(change.key, change.size_bytes)
+
+    def begin(self, number: int, change: Change) -> None:
+        spec = change.spec
+        assert spec is not None
+        payload = Payload(spec)
+        self._held.check()
+        data = b"".join(payload)
+        entry = payload.entry()
+        self._begun[number] = change, entry
+        self._lane.put(number, entry, data, payload.labels(), create=change.op is Op.ADD, over=change.tag)
+
+    def answers(self, seconds: float) -> Iterator[tuple[int, Change, Sent | None]]:
+        for number, tag in self._lane.answers(seconds):
+            change, entry = self._begun.pop(number)
+            yield number, change, None if tag is None else (change, entry, tag)
 
 
 def _begin(target: Target, wanted: Record) -> bool:

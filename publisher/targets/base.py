@@ -23,6 +23,38 @@ class Held(Protocol):
         """Raise Locked where the right was lost; cheap enough to be asked before every put."""
 
 
+class Lane(Protocol):
+    """A quick way for small objects in fair weather: many puts at once from one thread, whose answers come later."""
+
+    @property
+    def flying(self) -> int:
+        """How many puts are on their way."""
+
+    @property
+    def full(self) -> bool:
+        """Whether as many are on their way as the target takes at once."""
+
+    def takes(self, key: str, size_bytes: int) -> bool:
+        """Whether an object can go this way now."""
+
+    def put(
+        self, number: int, entry: Entry, data: bytes, labels: Mapping[str, str], *, create: bool = False, over: str = ""
+    ) -> None:
+        """Begin to store an object as `Target.put` does: its stored bytes, which the entry tells of."""
+
+    def answers(self, seconds: float) -> Iterable[tuple[int, str | None]]:
+        """Yield the numbers of puts that have ended, each with its tag; None: to be put in the usual way.
+
+        Wait at most so long, or until a nudge, for one.
+        """
+
+    def nudge(self) -> None:
+        """Have `answers` return soon; any thread may."""
+
+    def close(self) -> None:
+        """Leave what is on its way, which may be stored or not."""
+
+
 class Target(Protocol):
     """A bucket prefix or a folder. It has no delete: nothing that is live is ever taken away."""
 
@@ -71,6 +103,9 @@ class Target(Protocol):
             LocalTrouble, Unreachable: nothing more can be stored.
 
         """
+
+    def lane(self) -> Lane | None:
+        """Open the quick way for small objects, where this target has one now."""
 
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Replace a small object by what `change` makes of it (None: leave it), and lose nobody else's change.

@@ -15,7 +15,7 @@ from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.record import Access, folder
 from publisher.targets.access import Reach
-from publisher.targets.base import Body, Held, Labels, Signed
+from publisher.targets.base import Body, Held, Labels, Lane, Signed
 from publisher.targets.lock import held, key_of
 from publisher.targets.lookup import Listing, begun
 from publisher.targets.parts import PART_BYTES, Crc32c, gather, regrouped
@@ -39,6 +39,7 @@ class Bucket(Patient):
         self._notes = notes
         self._in_parts = False  # whether this run has sent an object in parts
         self._lock: tuple[str, Held] | None = None  # its key, and the hold of it
+        self.missed: dict[str, Trouble] = {}  # what the quick way came to, of those that now go the usual one
 
     # Reading
 
@@ -137,6 +138,10 @@ class Bucket(Patient):
             return self._put_large(key, itertools.chain([data], blocks), headers, condition, about)
         return self._put_small(key, data, headers, labels(), condition, alone=True)
 
+    def lane(self) -> Lane | None:
+        """Return None: only a kind of bucket has a quick way."""
+        return None
+
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Replace a small object, where it is still what was read."""
         for _ in range(SWAPS):
@@ -210,7 +215,10 @@ class Bucket(Patient):
             if self._lock and key != self._lock[0]:  # which it writes itself
                 self._lock[1].check()
 
-        tag = self.persist(key, once, alone=alone, check=still_held)
+        earlier = self.missed.pop(key, None)
+        if earlier is not None and earlier.why is Why.CONDITION:
+            raise _there(key)
+        tag = self.persist(key, once, alone=alone, check=still_held, earlier=earlier)
         if tag is None and tries:
             tag = ours()
         if tag is None:

@@ -145,6 +145,9 @@ class LocalTarget:
             _remove(part)
         return ""
 
+    def lane(self) -> None:
+        """Return None: a disk has no latency to hide."""
+
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Replace a small object: who swaps holds the folder's lock, so nobody is quicker."""
         old = self.read(key)

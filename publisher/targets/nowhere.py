@@ -64,6 +64,9 @@ class Nowhere:
             pass
         return ""
 
+    def lane(self) -> None:
+        """Return None: nothing is sent."""
+
     def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
         """Ask for the change of nothing, and forget it."""
         del key, headers

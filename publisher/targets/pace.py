@@ -14,6 +14,7 @@ from time import monotonic
 from publisher.targets.wire import Trouble, Why
 
 FIRST, MOST = 16, 256
+LINES, MOST_LINES = 4, 512  # requests that no thread waits for: so many for each of the others, and at most
 WANTED_PER_SECOND = 8_000  # by Little's law, latency times this is how many must be in flight
 CALM_SECONDS = 1.0  # between two reckonings: what is in flight at one was sent at the old pace; also between two halts
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 5.0
@@ -113,6 +114,16 @@ class AdaptivePace:
         with self._changed:
             self._wait_until(lambda: until if self._recoveries == before else 0.0)
         return not self.over
+
+    @property
+    def fair(self) -> bool:
+        """Whether the store does what it is asked."""
+        return not self.wary and self._failing_since is None and not self._halted
+
+    @property
+    def abreast(self) -> int:
+        """How many requests may be in flight that no thread waits for: a store is not taken by surprise."""
+        return min(MOST_LINES, LINES * self.limit, FIRST + self.successes)
 
     @property
     def over(self) -> bool:

@@ -43,33 +43,43 @@ class Patient:
         return self.persist("", lambda _: ask())
 
     def persist(
-        self, key: str, attempt: Callable[[int], T], *, alone: bool = False, check: Callable[[], None] = lambda: None
+        self,
+        key: str,
+        attempt: Callable[[int], T],
+        *,
+        alone: bool = False,
+        check: Callable[[], None] = lambda: None,
+        earlier: Trouble | None = None,
     ) -> T:
         """Ask until it is done: `attempt` is told how often it was tried; raise what the store said last, in words.
 
-        `alone` says that one object may fail without the others; `check` raises where nothing is to be tried again.
+        `alone` says that one object may fail without the others; `check` raises where nothing is to be tried again;
+        `earlier` is what a first try came to that was made elsewhere.
         """
         tries = expired = first = seen = 0
         while True:
-            self.pace.enter()
-            start = monotonic()
-            try:
-                result = attempt(tries)
-            except Trouble as trouble:
-                tries += 1
-                expired += trouble.why is Why.EXPIRED
-                if tries == 1 or self.pace.idle_seconds > WITNESS_SECONDS:
-                    first, seen = tries - 1, self.pace.successes
-                against = min(tries - first, self.pace.successes - seen)  # failures among successes of others
-                self.pace.failed(trouble)
-                if expired > 1:
-                    self.pace.halt()
-                if trouble.why in HOPELESS or not self.pace.again(tries, against):
-                    raise self.in_words(key, trouble, tries, alone=alone) from trouble
-                check()
-            else:
-                self.pace.ran(monotonic() - start)
-                return result
+            trouble, earlier = earlier, None
+            if trouble is None:
+                self.pace.enter()
+                start = monotonic()
+                try:
+                    result = attempt(tries)
+                except Trouble as error:
+                    trouble = error
+                else:
+                    self.pace.ran(monotonic() - start)
+                    return result
+            tries += 1
+            expired += trouble.why is Why.EXPIRED
+            if tries == 1 or self.pace.idle_seconds > WITNESS_SECONDS:
+                first, seen = tries - 1, self.pace.successes
+            against = min(tries - first, self.pace.successes - seen)  # failures among successes of others
+            self.pace.failed(trouble)
+            if expired > 1:
+                self.pace.halt()
+            if trouble.why in HOPELESS or not self.pace.again(tries, against):
+                raise self.in_words(key, trouble, tries, alone=alone) from trouble
+            check()
 
     def in_words(self, key: str, trouble: Trouble, tries: int, *, alone: bool = False) -> Unreachable | Incomplete:
         """Say what failed: one object, where others are stored, or the whole target."""

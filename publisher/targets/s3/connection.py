@@ -17,9 +17,12 @@ from publisher import __version__
 from publisher.targets.s3.settings import (
     CONNECT_SECONDS,
     READ_SECONDS,
+    Credentials,
+    Keys,
     Sdk,
     Settings,
     certificates,
+    keys_of_environment,
     of_environment,
     speaking_plainly,
 )
@@ -43,13 +46,19 @@ class Connection:
         """Take the bucket's name; nothing is looked for yet."""
         self.bucket = bucket
         self._lock = RLock()
-        self._made = _Made(bucket)
+        self._made = Made(bucket)
 
     @property
     def settings(self) -> Settings:
         """How the service is spoken to."""
         with self._lock:
             return self._made.settings
+
+    @property
+    def made(self) -> Made:
+        """What is asked with now."""
+        with self._lock:
+            return self._made
 
     @property
     def client(self) -> Any:  # noqa: ANN401 - boto3 has no types
@@ -66,7 +75,7 @@ class Connection:
             return ask(store)
         except (BaseError, OSError, ValueError) as error:
             trouble = of_obstore(error, made.settings.endpoint)
-            self._renew(made, trouble)
+            self.renew(made, trouble)
             if isinstance(trouble, Answered) and trouble.is_elsewhere:
                 trouble = elsewhere(self._region())
             raise trouble from error
@@ -80,7 +89,7 @@ class Connection:
             with speaking_plainly(made.settings.endpoint):
                 return cast("dict[str, Any]", getattr(client, operation)(Bucket=self.bucket, **arguments))
         except Trouble as trouble:
-            self._renew(made, trouble)
+            self.renew(made, trouble)
             raise
 
     def pages(self, operation: str, markers: Mapping[str, str], **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
@@ -100,38 +109,53 @@ class Connection:
             return str(self.careful("head_bucket").get("BucketRegion", ""))
         return ""
 
-    def _renew(self, made: _Made, trouble: Trouble) -> None:
+    def renew(self, made: Made, trouble: Trouble) -> None:
         """Have the next request look for credentials anew where these have expired."""
         with self._lock:
             if trouble.why is Why.EXPIRED and self._made is made:
-                self._made = _Made(self.bucket)
+                self._made = Made(self.bucket)
 
 
-class _Made:
+class Made:
     """What was made for one set of credentials."""
 
     def __init__(self, bucket: str) -> None:
+        """Take the bucket; nothing is looked for yet."""
         self._bucket = bucket
         self._told = of_environment()
 
     @cached_property
     def sdk(self) -> Sdk:
+        """boto3, and what it found."""
         return Sdk()
 
     @cached_property
     def settings(self) -> Settings:
+        """How the service is spoken to; raise Trouble where that is not to be known."""
         found = self._told or self.sdk.settings
         parts = urlsplit(found.endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:  # it would make obstore panic
             raise Trouble(Why.WRONG, f"AWS_ENDPOINT_URL is no address: {found.endpoint}")
         return found
 
+    @property
+    def keys(self) -> Keys:
+        """What a request is signed with, as it is valid now; raise Trouble where there is nothing."""
+        found = keys_of_environment() if self._told else None
+        return found or self._credentials.keys
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        return self.sdk.credentials()
+
     @cached_property
     def store(self) -> S3Store:
+        """obstore's, which asks once."""
         return self._store(0)
 
     @cached_property
     def patient_store(self) -> S3Store:
+        """obstore's, which asks again by itself."""
         return self._store(_PAGE_TRIES)
 
     def _store(self, retries: int) -> S3Store:
@@ -166,7 +190,7 @@ class _Made:
                     "max_retries": retries,
                     "backoff": {"init_backoff": pauses[0], "max_backoff": pauses[1], "base": 2},
                 },
-                credential_provider=None if self._told else self.sdk.credentials(),
+                credential_provider=None if self._told else self._credentials,
             )
         except (BaseError, ValueError) as error:
             raise Trouble(Why.WRONG, f"{error}".partition("\n")[0]) from error

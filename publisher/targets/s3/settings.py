@@ -80,6 +80,20 @@ def of_environment() -> Settings | None:
     return Settings(endpoint or f"https://s3.{region}.amazonaws.com{china}", region, bool(endpoint), ca)
 
 
+class Keys(NamedTuple):
+    """What a request is signed with."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+def keys_of_environment() -> Keys | None:
+    """Return the keys that the environment holds, if it does."""
+    access, secret = (os.environ.get(name) for name in _ENOUGH[0])
+    return Keys(access, secret, os.environ.get("AWS_SESSION_TOKEN")) if access and secret else None
+
+
 class Sdk:
     """boto3, which knows of profiles, of single sign-on and of everything else that S3 does."""
 
@@ -137,6 +151,13 @@ class Credentials:
     def __init__(self, found: Any) -> None:  # noqa: ANN401 - boto3 has no types
         """Take what botocore found."""
         self._found = found
+
+    @property
+    def keys(self) -> Keys:
+        """What is valid now; raise Trouble where it cannot be renewed."""
+        with speaking_plainly():
+            frozen = self._found.get_frozen_credentials()
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
     def __call__(self) -> S3Credential:
         """Return what is valid now."""

@@ -117,6 +117,20 @@ def of_obstore(error: Exception, place: str) -> Trouble:
     return Trouble(Why.WRONG, _short(text.removeprefix("Generic S3 error: ")))
 
 
+def of_answer(status: int, headers: Mapping[str, str], body: str) -> Answered:
+    """Read an answer as it came; names of headers are in small letters."""
+    told = {name: _element(body, name) for name in ("Code", "Message", "Region", "ServerTime")}
+    region = headers.get("x-amz-bucket-region") or told["Region"]
+    since = told["ServerTime"] or headers.get("date", "")
+    after = _seconds(headers.get("retry-after", ""))
+    return Answered(Said(status, told["Code"], told["Message"], region, since, after))
+
+
+def unanswered(error: Exception | None, place: str) -> Trouble:
+    """Say why nobody answered; None is a connection that ended."""
+    return _unanswered(f"{error} {error!r}" if error else "", place)
+
+
 def of_botocore(error: Exception, place: str) -> Trouble:
     """Read botocore's error, which may be an answer, or one of many things that happen before there is one."""
     response: Mapping[str, Any] | None = getattr(error, "response", None)

@@ -20,6 +20,7 @@ from obstore.store import S3Store
 
 from publisher.objects import Headers, Stored
 from publisher.targets.s3.connection import Connection
+from publisher.targets.s3.lane import Lane, Lender, lane
 from publisher.targets.s3.listing import listed
 from publisher.targets.s3.spelling import attributes, carried, conditioned, head_of_boto3, head_of_obstore, mode
 from publisher.targets.s3.troubles import MISSING, NO_BUCKET, UNSATISFIABLE, Answered
@@ -52,6 +53,10 @@ class S3Wire:
         """Where the store answers; "" for Amazon's own."""
         settings = self._connection.settings
         return "" if settings.aws else settings.endpoint
+
+    def lane(self, of: Lender) -> Lane | None:
+        """Open the quick way for small objects of a target."""
+        return lane(self._connection, of)
 
     def client(self) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return boto3's client for what else there is to say to a bucket; it does not try again by itself."""

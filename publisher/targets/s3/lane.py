@@ -1,0 +1,163 @@
+"""The quick way for small objects: requests that are signed here, on lines of our own.
+
+Signature Version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. The SHA-256 of the
+body is in what is signed, and is the digest that the inventory has: each byte is hashed once. Beside it goes a CRC32C,
+which the store compares and keeps.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from hmac import digest
+from time import gmtime, strftime, time
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+import google_crc32c
+
+from publisher.objects import Entry
+from publisher.targets.lines import Answer, Lines, straight
+from publisher.targets.pace import AdaptivePace
+from publisher.targets.s3.connection import Connection
+from publisher.targets.s3.settings import CONNECT_SECONDS, READ_SECONDS
+from publisher.targets.s3.troubles import of_answer, unanswered
+from publisher.targets.wire import ABSENT, Trouble
+
+MOST_BYTES = 1 << 20  # of an object: larger ones are better hashed by several threads
+FLYING_BYTES = 64 << 20
+_DONE = 200
+_PLAIN = re.compile(r"(?!.*(^|/)\.{0,2}(/|$))[A-Za-z0-9_.~/-]+")  # a key that no program spells in another way
+_ETAG = re.compile(rb"\r\netag: *([^\r]*)", re.IGNORECASE)
+
+
+class Lender(Protocol):
+    """Whose objects they are."""
+
+    pace: AdaptivePace
+    prefix: str
+    stored: bool
+    missed: dict[str, Trouble]
+    """What came of objects that were not stored: the usual way goes on from there."""
+
+
+class Lane:
+    """Puts on one bucket, many at once from one thread."""
+
+    def __init__(self, connection: Connection, of: Lender) -> None:
+        """Take the connection, which knows where the bucket is and who asks; raise Trouble where it does not."""
+        settings = connection.settings
+        self._endpoint, address = settings.endpoint, urlsplit(settings.address(connection.bucket))
+        self._connection, self._of, self._region = connection, of, settings.region
+        self._host, self._path = address.netloc, f"{address.path}/{quote(of.prefix, safe='/~')}"
+        self._lines = Lines(address.geturl(), settings.ca, CONNECT_SECONDS, READ_SECONDS)
+        self._keys: dict[int, str] = {}  # of what is on its way, by its number
+        self._refused: list[int] = []  # what could not even be sent
+        self._renew(int(time()))
+        self.nudge, self.close = self._lines.nudge, self._lines.close
+
+    @property
+    def flying(self) -> int:
+        """How many puts are on their way."""
+        return len(self._keys)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many are on their way as the store's pace allows."""
+        return self._lines.flying >= self._of.pace.abreast or self._lines.flying_bytes > FLYING_BYTES
+
+    def takes(self, key: str, size_bytes: int) -> bool:
+        """Whether an object can be put here now: in fair weather, and when all that was missed is heard of."""
+        fair = self._of.pace.fair and not self._of.missed and not self._lines.tired
+        return fair and size_bytes <= MOST_BYTES and _PLAIN.fullmatch(self._of.prefix + key) is not None
+
+    def put(
+        self, number: int, entry: Entry, data: bytes, labels: Mapping[str, str], *, create: bool = False, over: str = ""
+    ) -> None:
+        """Send an object; `answers` tells of it by this number."""
+        self._keys[number] = entry.key
+        try:
+            request = self._request(entry, data, labels, ABSENT if create else over or None)
+        except Trouble as trouble:  # credentials have expired, and new ones are not to be had
+            self._of.missed[entry.key] = trouble
+            self._refused.append(number)
+        else:
+            self._lines.send(number, request)
+
+    def answers(self, seconds: float) -> Iterator[tuple[int, str | None]]:
+        """Yield what was answered; wait at most so long, or until a nudge, for something to be."""
+        while self._refused:
+            number = self._refused.pop()
+            del self._keys[number]
+            yield number, None
+        for answer in self._lines.answers(seconds):
+            key = self._keys.pop(answer.number)
+            if answer.status == _DONE:
+                self._of.pace.ran(answer.seconds)
+                self._of.stored = True
+                tag = _ETAG.search(answer.head)
+                yield answer.number, tag[1].decode("latin-1") if tag else ""
+            else:
+                trouble = self._of.missed[key] = self._read(answer)
+                self._connection.renew(self._made, trouble)
+                yield answer.number, None
+
+    def _read(self, answer: Answer) -> Trouble:
+        if not answer.status:
+            return unanswered(answer.error, self._endpoint)
+        lines = (line.partition(":") for line in answer.head.decode("latin-1").split("\r\n")[1:])
+        headers = {name.lower(): value.strip() for name, _, value in lines}
+        return of_answer(answer.status, headers, answer.body.decode("utf-8", "replace"))
+
+    def _request(self, entry: Entry, data: bytes, labels: Mapping[str, str], condition: str | None) -> bytes:
+        if (now := int(time())) != self._second:
+            self._renew(now)
+        headers, digested = entry.headers, entry.stored_sha256
+        path = self._path + quote(entry.key, safe="/~")
+        told = {
+            "cache-control": headers.cache_control,
+            "content-type": headers.content_type,
+            "host": self._host,
+            "x-amz-checksum-crc32c": base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode(),
+            "x-amz-content-sha256": digested,
+            "x-amz-date": self._date,
+        }
+        if headers.content_encoding:
+            told["content-encoding"] = headers.content_encoding
+        if condition is not None:
+            told["if-none-match" if condition == ABSENT else "if-match"] = condition
+        if self._token:
+            told["x-amz-security-token"] = self._token
+        for name, value in labels.items():
+            told[f"x-amz-meta-{name}"] = value
+        names = sorted(told)
+        signed = ";".join(names)
+        lines = [f"{name}:{told[name]}" for name in names]
+        asked = "\n".join(("PUT", path, "", *lines, "", signed, digested))
+        wanted = f"AWS4-HMAC-SHA256\n{self._date}\n{self._scope}\n{sha256(asked.encode()).hexdigest()}"
+        signature = digest(self._key, wanted.encode(), "sha256").hex()
+        who = f"authorization:AWS4-HMAC-SHA256 Credential={self._who}/{self._scope}, SignedHeaders={signed}, Signature={signature}"
+        head = "\r\n".join((f"PUT {path} HTTP/1.1", *lines, f"content-length:{len(data)}", who, "\r\n"))
+        return head.encode() + data
+
+    def _renew(self, now: int) -> None:
+        """Take the time, and the key that is good for today; credentials may be others than a moment ago."""
+        self._made = self._connection.made
+        keys = self._made.keys
+        self._second, self._date = now, strftime("%Y%m%dT%H%M%SZ", gmtime(now))
+        self._who, self._token = keys.access_key, keys.token
+        self._scope = f"{self._date[:8]}/{self._region}/s3/aws4_request"
+        self._key = f"AWS4{keys.secret_key}".encode()
+        for part in self._scope.split("/"):
+            self._key = digest(self._key, part.encode(), "sha256")
+
+
+def lane(connection: Connection, of: Lender) -> Lane | None:
+    """Open the quick way, or None where a proxy is between, or nobody can say where the bucket is or who asks."""
+    try:
+        straightly = straight(connection.settings.address(connection.bucket))
+        return Lane(connection, of) if straightly else None
+    except Trouble:
+        return None  # those who ask next say what is wrong
