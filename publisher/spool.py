@@ -1,4 +1,4 @@
-"""A stream that is kept on disk, so that it can be read more than once without being held in memory."""
+"""A stream that is kept on disk, so that it can be read more than once without being held in memory, but for its start."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 BLOCK = 256  # items written together
+HELD = 20_000  # items that stay in memory: most releases have no more
 
 
 class Spool(Generic[T]):
@@ -20,17 +21,20 @@ class Spool(Generic[T]):
     """
 
     def __init__(self, items: Iterable[T], pack: Callable[[T], Any], unpack: Callable[[Any], T]) -> None:
-        """Run the stream to its end, onto disk."""
+        """Run the stream to its end, what is long of it onto disk."""
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spool does
         self._unpack = unpack
-        source = map(pack, items)
-        while block := list(islice(source, BLOCK)):
+        source = iter(items)
+        self._held = list(islice(source, HELD))
+        packed = map(pack, source)
+        while block := list(islice(packed, BLOCK)):
             data = marshal.dumps(block)
             self._file.write(struct.pack("<Q", len(data)) + data)
         self._end = self._file.tell()
 
     def __iter__(self) -> Iterator[T]:
         """Read the items in the order in which they came."""
+        yield from self._held
         position = 0
         while position < self._end:
             self._file.seek(position)
