@@ -23,6 +23,7 @@ from publisher.record import Access
 from publisher.targets import access as common
 from publisher.targets.access import Reach
 from publisher.targets.s3 import access as s3
+from publisher.targets.s3 import policy as documents
 from tests.servers.fixtures import BUCKET
 from tests.servers.rclone import RcloneS3
 from tests.servers.s3 import Reply
@@ -405,18 +406,18 @@ def test_no_key_can_open_a_whole_target_or_more(key: str) -> None:
 @pytest.mark.parametrize("key", ["v1/*", "a?c", "${aws:username}/"])
 def test_a_wildcard_in_a_key_opens_nothing(key: str) -> None:
     with pytest.raises(InvalidInput, match="take for a wildcard"):
-        s3.Place("b", PREFIX).resource(key)
+        documents.Place("b", PREFIX).resource(key)
 
 
 def test_a_policy_that_grows_too_large_is_told() -> None:
-    place = s3.Place("b", PREFIX)
+    place = documents.Place("b", PREFIX)
     many = Reach(tuple(f"v{number}/" for number in range(400)))
-    told = list(s3._policy_changes(place, None, PUBLIC, many))  # noqa: SLF001
+    told = list(documents.policy_changes(place, None, PUBLIC, many))
     assert [change.op for change in told].count("+") == 400
     assert told[-1].op == "!"
     assert "of the 20,480 bytes" in told[-1].reason
-    full = s3.open_just(None, place, many.own)
-    assert not [each for each in s3._policy_changes(place, full, PUBLIC, many) if each.op == "!"]  # noqa: SLF001 - no news
+    full = documents.open_just(None, place, many.own)
+    assert not [each for each in documents.policy_changes(place, full, PUBLIC, many) if each.op == "!"]
 
 
 words = st.text("abXY09-_./ é", min_size=1, max_size=12)
@@ -434,14 +435,15 @@ statements = st.lists(
 def test_whatever_others_wrote_is_what_it_was(
     foreign: list[dict[str, Any]], keys: set[str], more: set[str], prefix: str
 ) -> None:
-    place = s3.Place("b", prefix)
+    place = documents.Place("b", prefix)
     before = {"Version": "2008-10-17", "Id": "theirs", "Statement": foreign}
-    opened = s3.open_just(before, place, keys | more)
+    opened = documents.open_just(before, place, keys | more)
     assert [each for each in opened["Statement"] if each.get("Sid") not in place.sids] == foreign
-    assert s3.opened(opened, place) == keys | more
-    assert s3.open_just(opened, place, keys | more) == opened
-    assert s3.open_just(opened, place, ()) == before
-    everything = {resource for each in opened["Statement"][len(foreign) :] for resource in s3._many(each["Resource"])}  # noqa: SLF001
+    assert documents.opened(opened, place) == keys | more
+    assert documents.open_just(opened, place, keys | more) == opened
+    assert documents.open_just(opened, place, ()) == before
+    many = documents._many  # noqa: SLF001 - one or a list, as policies may say it
+    everything = {resource for each in opened["Statement"][len(foreign) :] for resource in many(each["Resource"])}
     assert all(
         resource.startswith(f"arn:aws:s3:::b/{prefix}/") or resource == "arn:aws:s3:::b" for resource in everything
     )

@@ -30,6 +30,7 @@ from publisher.record import Access
 from publisher.targets import access as common
 from publisher.targets.access import Reach
 from publisher.targets.gcs import access as gcs
+from publisher.targets.gcs.folders import ROLE
 from tests.contract.test_access import CORS_WANTED, INSIDE, OUTSIDE, PREFIX, PRIVATE, PUBLIC, REACH, UNMANAGED, names
 
 
@@ -275,7 +276,7 @@ def test_a_whole_bucket_is_never_opened(cloud: GcsPlace) -> None:
     assert "gcloud storage buckets add-iam-policy-binding gs://shared/ " in cloud.told(reach=reach, prefix="")[-1].after
     cloud.apply(reach=reach, prefix="")
     assert cloud.state.written == ["patch", "create v0.9/", "set v0.9/"]
-    cloud.state.grant("", gcs.ROLE, "allUsers")  # its owner has
+    cloud.state.grant("", ROLE, "allUsers")  # its owner has
     assert cloud.changes(reach=reach, prefix="") == []
 
 
@@ -289,7 +290,7 @@ def test_what_others_wrote_stays(cloud: GcsPlace) -> None:
     theirs = {"origin": ["https://lab.example"], "method": ["PUT"], "responseHeader": ["X-Lab"], "maxAgeSeconds": 7}
     cloud.state.settings["cors"] = [theirs]
     cloud.state.grant(f"{PREFIX}/", "roles/storage.objectUser", "user:a@lab.example", "user:b@lab.example")
-    cloud.state.grant(f"{PREFIX}/", gcs.ROLE, "user:c@lab.example", condition="request.time < timestamp('2030-01-01')")
+    cloud.state.grant(f"{PREFIX}/", ROLE, "user:c@lab.example", condition="request.time < timestamp('2030-01-01')")
     before = [str(binding) for binding in cloud.state.policies[f"{PREFIX}/"].bindings]
     cloud.apply()
     after = [str(binding) for binding in cloud.state.policies[f"{PREFIX}/"].bindings]
@@ -301,16 +302,16 @@ def test_what_others_wrote_stays(cloud: GcsPlace) -> None:
 
 def test_a_private_target_is_shut(cloud: GcsPlace) -> None:
     cloud.state.objects |= set(names(OUTSIDE))
-    cloud.state.grant(f"{PREFIX}/v0.9/", gcs.ROLE, "user:a@lab.example", "allUsers")
-    cloud.state.grant(f"{PREFIX}/em/grey/", gcs.ROLE, "allUsers")
-    cloud.state.grant(f"{PREFIX}/v0.8/", gcs.ROLE, "allUsers")
+    cloud.state.grant(f"{PREFIX}/v0.9/", ROLE, "user:a@lab.example", "allUsers")
+    cloud.state.grant(f"{PREFIX}/em/grey/", ROLE, "allUsers")
+    cloud.state.grant(f"{PREFIX}/v0.8/", ROLE, "allUsers")
     assert cloud.changes(PRIVATE) == [("~", "public read", f"/{PREFIX}/{key}") for key in ("v0.9/", "em/grey/")]
     cloud.apply(PRIVATE)
     assert not any(cloud.readable(INSIDE))
     assert cloud.state.readable(f"{PREFIX}/v0.8/info")
     assert list(cloud.state.policies[f"{PREFIX}/v0.9/"].bindings[0].members) == ["user:a@lab.example"]
     assert cloud.changes(PRIVATE) == []
-    cloud.state.grant(f"{PREFIX}/", gcs.ROLE, "allUsers")
+    cloud.state.grant(f"{PREFIX}/", ROLE, "allUsers")
     assert [change.op for change in cloud.told(PRIVATE)] == ["!", "!"]
     assert f"managed-folders remove-iam-policy-binding gs://shared/{PREFIX}/ " in cloud.told(PRIVATE)[0].after
 
