@@ -150,6 +150,8 @@ def of_botocore(error: Exception, place: str) -> Trouble:
     name, text = type(error).__name__, str(error)
     if "NoCredentials" in name or "PartialCredentials" in name:
         return Trouble(Why.REFUSED, _NO_KEYS)
+    if name == "ProfileNotFound":
+        return Trouble(Why.WRONG, f"{_short(text).rstrip('.')}: `aws configure list-profiles` names those that are there")
     if "Token" in name or "CredentialRetrieval" in name:  # of single sign-on, of a profile's own program
         return _nobody(text)
     if "Connect" in name or "Timeout" in name or name in {"SSLError", "HTTPClientError", "ResponseStreamingError"}:
