@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -12,7 +13,6 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 IDLE_SECONDS = 15  # a connection that a store closes is not one to send a put on
 TIRED = 3  # lines that could not be made, one after another: then no more are tried
@@ -271,5 +271,13 @@ class Lines:
 def straight(address: str) -> bool:
     """Whether a host is reached without a proxy."""
     parts = urlsplit(address)
-    proxied = {"all", parts.scheme} & getproxies().keys()
-    return not proxied or bool(proxy_bypass(parts.netloc))
+    proxied = any(os.environ.get(name) for kind in ("all", parts.scheme) for name in _proxy_names(kind))
+    if not proxied:
+        return True
+    from urllib.request import proxy_bypass_environment  # noqa: PLC0415 - an HTTP client, which few need
+
+    return bool(proxy_bypass_environment(parts.netloc))
+
+
+def _proxy_names(kind: str) -> tuple[str, str]:
+    return f"{kind}_proxy", f"{kind}_proxy".upper()
