@@ -274,9 +274,9 @@ def straight(address: str) -> bool:
     proxied = any(os.environ.get(name) for kind in ("all", parts.scheme) for name in _proxy_names(kind))
     if not proxied:
         return True
-    from urllib.request import proxy_bypass_environment  # noqa: PLC0415 - an HTTP client, which few need
+    from urllib.request import proxy_bypass  # noqa: PLC0415 - an HTTP client, which few need
 
-    return bool(proxy_bypass_environment(parts.netloc))
+    return bool(proxy_bypass(parts.netloc))
 
 
 def _proxy_names(kind: str) -> tuple[str, str]:

@@ -88,11 +88,11 @@ class Lane:
 
     def answers(self, seconds: float) -> Iterator[tuple[int, str | None]]:
         """Yield what was answered; wait at most so long, or until a nudge, for something to be."""
-        while self._refused:
-            number = self._refused.pop()
+        refused, self._refused = self._refused, []
+        for number in refused:
             del self._keys[number]
             yield number, None
-        for answer in self._lines.answers(seconds):
+        for answer in self._lines.answers(0 if refused else seconds):
             key = self._keys.pop(answer.number)
             if answer.status == _DONE:
                 self._of.pace.ran(answer.seconds)
