@@ -179,24 +179,25 @@ def _understood(spec: ObjectSpec) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LocalTrouble(Problem(spec.path, f"cannot be read: {error.strerror}", "is the disk well?")) from None
+        raise _failing(spec, error) from None
     except zlib.error as error:
         raise LocalTrouble(Problem(spec.path, f"is gzip only at its beginning: {error}", "write it again")) from None
 
 
 def _read(spec: ObjectSpec) -> bytes:
     """Read a small file at once; a million of these, so without a file object."""
-    with _understood(spec):
-        try:
-            descriptor = os.open(spec.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise _unreadable(spec, error) from None
-        try:
-            data = os.read(descriptor, spec.size_bytes + 1)
-            while 0 < len(data) < spec.size_bytes and (more := os.read(descriptor, spec.size_bytes + 1 - len(data))):
-                data += more  # network file systems give less than they are asked for
-        finally:
-            os.close(descriptor)
+    try:
+        descriptor = os.open(spec.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(spec, error) from None
+    try:
+        data = os.read(descriptor, spec.size_bytes + 1)
+        while 0 < len(data) < spec.size_bytes and (more := os.read(descriptor, spec.size_bytes + 1 - len(data))):
+            data += more  # network file systems give less than they are asked for
+    except OSError as error:
+        raise _failing(spec, error) from None
+    finally:
+        os.close(descriptor)
     if len(data) != spec.size_bytes:
         raise _changed(spec)
     return data
@@ -204,10 +205,16 @@ def _read(spec: ObjectSpec) -> bytes:
 
 def _still_there(spec: ObjectSpec) -> None:
     """Raise where the file was written since it was planned: also if that was after it had been read."""
-    with _understood(spec):
+    try:
         info = os.stat(spec.path)  # noqa: PTH116 - a million of these
-        if (info.st_size, info.st_mtime_ns) != (spec.size_bytes, spec.mtime_ns):
-            raise _changed(spec)
+    except OSError as error:
+        raise _failing(spec, error) from None
+    if (info.st_size, info.st_mtime_ns) != (spec.size_bytes, spec.mtime_ns):
+        raise _changed(spec)
+
+
+def _failing(spec: ObjectSpec, error: OSError) -> LocalTrouble:
+    return LocalTrouble(Problem(spec.path, f"cannot be read: {error.strerror}", "is the disk well?"))
 
 
 def _unreadable(spec: ObjectSpec, error: OSError) -> LocalTrouble:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
 from time import gmtime, strftime, time
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import google_crc32c
 
-from publisher.objects import Entry
+from publisher.objects import Entry, Headers
 from publisher.targets.lines import Answer, Lines, straight
 from publisher.targets.pace import AdaptivePace
 from publisher.targets.s3.connection import Connection
@@ -29,7 +30,8 @@ from publisher.targets.wire import ABSENT, Trouble
 MOST_BYTES = 1 << 20  # of an object: larger ones are better hashed by several threads
 FLYING_BYTES = 64 << 20
 _DONE = 200
-_PLAIN = re.compile(r"(?!.*(^|/)\.{0,2}(/|$))[A-Za-z0-9_.~/-]+")  # a key that no program spells in another way
+# A part of a key that no program spells in another way: nothing in it need be escaped, and it is no `.` or `..`.
+_PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.~-]+")
 _ETAG = re.compile(rb"\r\netag: *([^\r]*)", re.IGNORECASE)
 
 
@@ -51,7 +53,10 @@ class Lane:
         settings = connection.settings
         self._endpoint, address = settings.endpoint, urlsplit(settings.address(connection.bucket))
         self._connection, self._of, self._region = connection, of, settings.region
-        self._host, self._path = address.netloc, f"{address.path}/{quote(of.prefix, safe='/~')}"
+        self._host, self._path = address.netloc, f"{address.path}/{of.prefix}"
+        self._plain = lru_cache(maxsize=4096)(
+            lambda folder: all(map(_PLAIN.fullmatch, f"{of.prefix}{folder}".split("/")))
+        )
         self._lines = Lines(address.geturl(), settings.ca, CONNECT_SECONDS, READ_SECONDS)
         self._keys: dict[int, str] = {}  # of what is on its way, by its number
         self._refused: list[int] = []  # what could not even be sent
@@ -71,7 +76,8 @@ class Lane:
     def takes(self, key: str, size_bytes: int) -> bool:
         """Whether an object can be put here now: in fair weather, and when all that was missed is heard of."""
         fair = self._of.pace.fair and not self._of.missed and not self._lines.tired
-        return fair and size_bytes <= MOST_BYTES and _PLAIN.fullmatch(self._of.prefix + key) is not None
+        folder, _, name = key.rpartition("/")
+        return fair and size_bytes <= MOST_BYTES and _PLAIN.fullmatch(name) is not None and self._plain(folder)
 
     def put(
         self, number: int, entry: Entry, data: bytes, labels: Mapping[str, str], *, create: bool = False, over: str = ""
@@ -114,33 +120,24 @@ class Lane:
     def _request(self, entry: Entry, data: bytes, labels: Mapping[str, str], condition: str | None) -> bytes:
         if (now := int(time())) != self._second:
             self._renew(now)
-        headers, digested = entry.headers, entry.stored_sha256
-        path = self._path + quote(entry.key, safe="/~")
-        told = {
-            "cache-control": headers.cache_control,
-            "content-type": headers.content_type,
-            "host": self._host,
-            "x-amz-checksum-crc32c": base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode(),
-            "x-amz-content-sha256": digested,
-            "x-amz-date": self._date,
-        }
-        if headers.content_encoding:
-            told["content-encoding"] = headers.content_encoding
-        if condition is not None:
-            told["if-none-match" if condition == ABSENT else "if-match"] = condition
+        digested, path, date = entry.stored_sha256, self._path + entry.key, self._date
+        names, lines = _told(entry.headers, self._host, condition)
+        crc32c = base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+        signed = f"{names};x-amz-checksum-crc32c;x-amz-content-sha256;x-amz-date"
+        lines += f"x-amz-checksum-crc32c:{crc32c}\nx-amz-content-sha256:{digested}\nx-amz-date:{date}\n"
+        for name, value in labels.items():  # which come sorted
+            signed += f";x-amz-meta-{name}"
+            lines += f"x-amz-meta-{name}:{value}\n"
         if self._token:
-            told["x-amz-security-token"] = self._token
-        for name, value in labels.items():
-            told[f"x-amz-meta-{name}"] = value
-        names = sorted(told)
-        signed = ";".join(names)
-        lines = [f"{name}:{told[name]}" for name in names]
-        asked = "\n".join(("PUT", path, "", *lines, "", signed, digested))
-        wanted = f"AWS4-HMAC-SHA256\n{self._date}\n{self._scope}\n{sha256(asked.encode()).hexdigest()}"
-        signature = digest(self._key, wanted.encode(), "sha256").hex()
-        who = f"authorization:AWS4-HMAC-SHA256 Credential={self._who}/{self._scope}, SignedHeaders={signed}, Signature={signature}"
-        head = "\r\n".join((f"PUT {path} HTTP/1.1", *lines, f"content-length:{len(data)}", who, "\r\n"))
-        return head.encode() + data
+            signed += ";x-amz-security-token"
+            lines += f"x-amz-security-token:{self._token}\n"
+        asked = sha256(f"PUT\n{path}\n\n{lines}\n{signed}\n{digested}".encode()).hexdigest()
+        signature = digest(self._key, f"AWS4-HMAC-SHA256\n{date}\n{self._scope}\n{asked}".encode(), "sha256").hex()
+        head = (
+            f"PUT {path} HTTP/1.1\n{lines}content-length:{len(data)}\nauthorization:AWS4-HMAC-SHA256 "
+            f"Credential={self._who}/{self._scope}, SignedHeaders={signed}, Signature={signature}\n\n"
+        )
+        return head.replace("\n", "\r\n").encode() + data
 
     def _renew(self, now: int) -> None:
         """Take the time, and the key that is good for today; credentials may be others than a moment ago."""
@@ -152,6 +149,18 @@ class Lane:
         self._key = f"AWS4{keys.secret_key}".encode()
         for part in self._scope.split("/"):
             self._key = digest(self._key, part.encode(), "sha256")
+
+
+@lru_cache(maxsize=256)
+def _told(headers: Headers, host: str, condition: str | None) -> tuple[str, str]:
+    """Return the names and the lines of what many requests say alike, sorted by name."""
+    told = {"cache-control": headers.cache_control, "content-type": headers.content_type, "host": host}
+    if headers.content_encoding:
+        told["content-encoding"] = headers.content_encoding
+    if condition is not None:
+        told["if-none-match" if condition == ABSENT else "if-match"] = condition
+    names = sorted(told)
+    return ";".join(names), "".join(f"{name}:{told[name]}\n" for name in names)
 
 
 def lane(connection: Connection, of: Lender) -> Lane | None:

@@ -151,7 +151,9 @@ def of_botocore(error: Exception, place: str) -> Trouble:
     if "NoCredentials" in name or "PartialCredentials" in name:
         return Trouble(Why.REFUSED, _NO_KEYS)
     if name == "ProfileNotFound":
-        return Trouble(Why.WRONG, f"{_short(text).rstrip('.')}: `aws configure list-profiles` names those that are there")
+        return Trouble(
+            Why.WRONG, f"{_short(text).rstrip('.')}: `aws configure list-profiles` names those that are there"
+        )
     if "Token" in name or "CredentialRetrieval" in name:  # of single sign-on, of a profile's own program
         return _nobody(text)
     if "Connect" in name or "Timeout" in name or name in {"SSLError", "HTTPClientError", "ResponseStreamingError"}:
