@@ -88,7 +88,7 @@ def publish(
                 uploaded_bytes=done.uploaded_bytes,
                 skipped=done.skipped,
             )
-        ref = _put_inventory(target, file, wanted.release, rows)
+        ref = _put_inventory(target, file, wanted.release, rows, fresh=fresh)
         complete = replace(run.complete(wanted), inventory=ref)
     target.tidy(wanted.release, fresh=fresh)
     target.settle()
@@ -263,7 +263,7 @@ def _begin(target: Target, wanted: Record) -> bool:
     return False
 
 
-def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> InventoryRef:
+def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int, *, fresh: bool) -> InventoryRef:
     size = file.seek(0, 2)
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a binary file has readinto
@@ -275,7 +275,7 @@ def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int) -> 
         file.seek(0)
         return iter(partial(file.read, BLOCK), b"")
 
-    if not target.holds(Entry(key, "", size, digest, size, digest, head), blocks):
+    if fresh or not target.holds(Entry(key, "", size, digest, size, digest, head), blocks):
         target.put(key, blocks(), head, labels=lambda: {"sha256": digest}, about=size)
     return InventoryRef(key, digest, size, rows)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from publisher import record
+from publisher import record, spool
 from publisher.errors import Conflict, Incomplete, LocalTrouble, Problem, PublisherError
 from publisher.objects import Op
 from publisher.publish import publish
@@ -323,8 +323,10 @@ def test_a_draft_s_update_that_is_killed_at_any_put_is_the_old_release_or_the_ne
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from publisher import spool
 from publisher.errors import PublisherError
 from tests.rig import Rig
+spool.HELD = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
     Rig(Path(sys.argv[1])).publish()
@@ -334,9 +336,12 @@ except PublisherError as error:
 """
 
 
-def limited(rig: Rig, size_bytes: int) -> subprocess.CompletedProcess[str]:
-    """Publish in a process that can write no file larger than this: a disk that is full."""
-    command = [sys.executable, "-c", LIMITED, str(rig.folder), str(size_bytes)]
+def limited(rig: Rig, size_bytes: int, held: int = spool.HELD) -> subprocess.CompletedProcess[str]:
+    """Publish in a process that can write no file larger than this: a disk that is full.
+
+    `held` is how many lines of the plan need no disk.
+    """
+    command = [sys.executable, "-c", LIMITED, str(rig.folder), str(size_bytes), str(held)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -361,7 +366,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_a_later_run_finishes(
 def test_a_full_disk_for_the_plan_itself_is_told_in_a_sentence(rig: Rig) -> None:
     for n in range(300):
         rig.write(f"a/{n}", b"x")
-    done = limited(rig, 3000)
+    done = limited(rig, 3000, held=10)
     assert done.returncode == LocalTrouble.exit_code, done.stderr
     assert rig.live is None
 

@@ -121,6 +121,7 @@ class S3Wire:
         done = self._connection.quick(
             lambda store: obstore.put(store, key, data, attributes=told, mode=how, use_multipart=False)
         )
+        self._found = True
         return done["e_tag"] or ""
 
     def large(
