@@ -1,0 +1,190 @@
+"""Chunks of a precomputed volume that are files: names on the grid, lengths, and content that decodes.
+
+A chunk of the voxels x0 to x1, y0 to y1, z0 to z1 is `<key>/x0-x1_y0-y1_z0-z1`; the last ones along an axis end with the
+volume. Source: neuroglancer, src/datasource/precomputed/volume.md, "unsharded chunk storage".
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from publisher.headers import GZIP_MAGIC
+from publisher.health.decode import Expected, trouble
+from publisher.health.presence import Cell, Grid, Present
+from publisher.health.sample import Sample
+from publisher.health.subject import Depth, Subject, content
+from publisher.objects import Finding
+from publisher.parallel import ordered_map
+from publisher.tree import File
+
+_NAME = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)", re.ASCII)
+_EXPECTED_FILES = frozenset({"info", "provenance"})  # cloud-volume writes the second
+
+
+@dataclass(slots=True)
+class Scale:
+    """One scale that is stored as files, and which of its chunks were seen: a grid for each of its chunk sizes."""
+
+    key: str
+    encoding: str
+    channels: int
+    data_type: str
+    block: tuple[int, ...]
+    seen: tuple[Present, ...] = field(default=())
+
+    def place(self, name: str) -> tuple[Present, Cell] | str | None:
+        """Return the grid and the cell of a chunk by its name; why it has none; None where it is not named like one."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            return None
+        x0, x1, y0, y1, z0, z1 = map(int, match.groups())
+        for present in self.seen:
+            grid = present.grid
+            cell = tuple((at - low) // n for at, low, n in zip((x0, y0, z0), grid.offset, grid.chunk, strict=True))
+            if grid.has(cell) and grid.begin(cell) == (x0, y0, z0):
+                shape = grid.shape(cell)
+                if (x0 + shape[0], y0 + shape[1], z0 + shape[2]) == (x1, y1, z1):
+                    return present, cell
+        return self._misplaced((x0, y0, z0))
+
+    def _misplaced(self, begin: Cell) -> str:
+        """Say what the name of a chunk that is not on the grid should be."""
+        grid = self.seen[0].grid
+        cell = tuple((at - low) // n for at, low, n in zip(begin, grid.offset, grid.chunk, strict=True))
+        if not grid.has(cell):
+            box = "_".join(f"{low}-{low + n}" for low, n in zip(grid.offset, grid.size, strict=True))
+            return f"lies outside of the scale, which is {box}"
+        if grid.begin(cell) == begin:
+            return f"is on the grid only as {name(grid, cell)}"
+        return f"is not on the grid of chunks of {' x '.join(map(str, grid.chunk))} voxels from {grid.offset}"
+
+    def expected(self, present: Present, cell: Cell) -> Expected:
+        """Return what the chunk of a cell must hold."""
+        return Expected(present.grid.shape(cell), self.channels, self.data_type, self.block)
+
+
+class _Piece(NamedTuple):
+    relative: str
+    path: str
+    encoding: str
+    gz_name: bool
+    expected: Expected
+
+
+def name(grid: Grid, cell: Cell) -> str:
+    """Return the name of the chunk of a cell."""
+    rows = zip(grid.begin(cell), grid.shape(cell), strict=True)
+    return "_".join(f"{begin}-{begin + size}" for begin, size in rows)
+
+
+def scales(volume: Subject) -> dict[str, Scale]:
+    """Return the scales of a volume that are stored as files, by key."""
+    found = {}
+    for scale in volume.info["scales"]:
+        if scale.get("sharding") is None:
+            offset = tuple(int(n) for n in scale.get("voxel_offset") or (0, 0, 0))
+            size = tuple(int(n) for n in scale["size"])
+            grids = tuple(Present(Grid(size, tuple(chunk), offset)) for chunk in scale["chunk_sizes"])
+            block = tuple(scale.get("compressed_segmentation_block_size") or ())
+            facts = volume.facts
+            found[scale["key"].strip("/")] = Scale(
+                scale["key"].strip("/"), scale["encoding"], facts.channels, facts.data_type, block, grids
+            )
+    return found
+
+
+def names(volume: Subject, files: Iterable[File], found: dict[str, Scale], depth: Depth) -> Iterator[Finding]:
+    """Go through the files that are no shards: each is a chunk on the grid, or nobody's. Then look into some, or all.
+
+    Fills the grids of `found`, by scale key.
+    """
+    pieces = Sample[_Piece]()
+    todo = (item for file in files for item in _named(volume, file, found))
+    if depth == "full":
+        for result in ordered_map(partial(_content, volume), todo, at_once=_told):
+            yield from result
+        return
+    for item in todo:
+        if isinstance(item, Finding):
+            yield item
+        else:
+            pieces.offer(item.relative, item)
+    if depth == "sample":
+        for result in ordered_map(partial(_content, volume), pieces.all()):
+            yield from result
+
+
+def _named(volume: Subject, file: File, found: dict[str, Scale]) -> Iterator[Finding | _Piece]:
+    """Yield a chunk whose name and length are right, or what is wrong with them."""
+    folder, _, own = file.relative.rpartition("/")
+    scale = found.get(folder)
+    if scale is None:
+        yield from _stray(volume, file, found)
+        return
+    place = scale.place(own)
+    if place is None:
+        message = f"is no chunk: those of scale {scale.key} are named x0-x1_y0-y1_z0-z1 → move it elsewhere"
+        yield volume.finding("stray", "warning", message, file.relative)
+        return
+    if isinstance(place, str):
+        message = f"{place} → readers never ask for it: is `info` right, or was it written for another grid?"
+        yield volume.finding("chunk-name", "error", message, file.relative)
+        return
+    present, cell = place
+    present.add(cell)
+    piece = _Piece(file.relative, file.path, scale.encoding, file.gz_name, scale.expected(present, cell))
+    if why := _length(file, piece):
+        yield volume.finding("chunk", "error", f"{why} → write the chunk again", file.relative)
+    else:
+        yield piece
+
+
+def _told(item: Finding | _Piece) -> list[Finding] | None:
+    """Pass on what is found already."""
+    return [item] if isinstance(item, Finding) else None
+
+
+def _content(volume: Subject, piece: Finding | _Piece) -> list[Finding]:
+    if isinstance(piece, _Piece) and (why := _decodes(piece)):
+        return [volume.finding("chunk", "error", f"{why} → write the chunk again", piece.relative)]
+    return []
+
+
+def _decodes(piece: _Piece) -> str:
+    """Return why a chunk's content cannot be read, or ""."""
+    try:
+        with open(piece.path, "rb") as file:  # noqa: PTH123 - a million of these
+            data = file.read()
+        if piece.gz_name or (data.startswith(GZIP_MAGIC) and trouble(piece.encoding, data, piece.expected)):
+            data = content(data)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except zlib.error as error:
+        return f"is gzip that is not whole: {error}"
+    return trouble(piece.encoding, data, piece.expected)
+
+
+def _length(file: File, piece: _Piece) -> str:
+    """Return what is wrong with the length of the file itself: of a raw chunk without gzip it is known exactly."""
+    if file.size_bytes == 0:
+        return "is empty"
+    if piece.encoding == "raw" and not file.gz_name and file.size_bytes != piece.expected.size_bytes:
+        return _decodes(piece)
+    return ""
+
+
+def _stray(volume: Subject, file: File, found: dict[str, Scale]) -> Iterator[Finding]:
+    folder, _, own = file.relative.rpartition("/")
+    if own in _EXPECTED_FILES or _NAME.fullmatch(own) is None:
+        return  # a README beside the data harms nobody
+    deep = next((key for key in found if folder.startswith(f"{key}/")), None)
+    if deep is not None:
+        message = f"lies deeper than the chunks of scale {deep}, where no reader looks → move it to {deep}/{own}"
+    else:
+        message = f"belongs to no scale that `info` names → add the scale to `info`, or take {folder or 'it'} away"
+    yield volume.finding("stray", "warning", message, file.relative)

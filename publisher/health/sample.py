@@ -1,0 +1,32 @@
+"""Choosing some of many, the same in each run: by their names, and not by the order in which they come."""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+SAMPLE = 200  # pieces of content of one subject that `--depth sample` reads
+
+
+class Sample(Generic[T]):
+    """Keeps those whose names have the lowest checksums: a stream of any length leaves the same ones."""
+
+    def __init__(self, most: int = SAMPLE) -> None:
+        """Take how many are to be kept."""
+        self._most = most
+        self._kept: list[tuple[int, str, T]] = []
+
+    def offer(self, name: str, item: T) -> None:
+        """Take another one into consideration; names are unique."""
+        row = (-zlib.crc32(name.encode(errors="surrogateescape")), name, item)
+        if len(self._kept) < self._most:
+            heapq.heappush(self._kept, row)
+        elif row[:2] > self._kept[0][:2]:
+            heapq.heapreplace(self._kept, row)
+
+    def all(self) -> list[T]:
+        """Return those that were kept, by name."""
+        return [item for _, _, item in sorted(self._kept, key=lambda row: row[1])]
