@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 from publisher.headers import GZIP_MAGIC
 from publisher.health.decode import Expected, trouble
 from publisher.health.presence import Cell, Grid, Present
-from publisher.health.sample import Sample
+from publisher.health.readers import Second
+from publisher.health.sample import AGAIN, Sample
 from publisher.health.subject import Depth, Subject, content
 from publisher.objects import Finding
 from publisher.parallel import ordered_map
@@ -35,7 +36,8 @@ class Scale:
     channels: int
     data_type: str
     block: tuple[int, ...]
-    seen: tuple[Present, ...] = field(default=())
+    seen: tuple[Present, ...]
+    second: Second
 
     def place(self, name: str) -> tuple[Present, Cell] | str | None:
         """Return the grid and the cell of a chunk by its name; why it has none; None where it is not named like one."""
@@ -63,17 +65,19 @@ class Scale:
             return f"is on the grid only as {name(grid, cell)}"
         return f"is not on the grid of chunks of {' x '.join(map(str, grid.chunk))} voxels from {grid.offset}"
 
-    def expected(self, present: Present, cell: Cell) -> Expected:
-        """Return what the chunk of a cell must hold."""
-        return Expected(present.grid.shape(cell), self.channels, self.data_type, self.block)
-
 
 class _Piece(NamedTuple):
     relative: str
     path: str
-    encoding: str
     gz_name: bool
-    expected: Expected
+    scale: Scale
+    present: Present
+    cell: Cell
+
+    @property
+    def expected(self) -> Expected:
+        """What it must hold."""
+        return Expected(self.present.grid.shape(self.cell), self.scale.channels, self.scale.data_type, self.scale.block)
 
 
 def name(grid: Grid, cell: Cell) -> str:
@@ -92,9 +96,9 @@ def scales(volume: Subject) -> dict[str, Scale]:
             grids = tuple(Present(Grid(size, tuple(chunk), offset)) for chunk in scale["chunk_sizes"])
             block = tuple(scale.get("compressed_segmentation_block_size") or ())
             facts = volume.facts
-            found[scale["key"].strip("/")] = Scale(
-                scale["key"].strip("/"), scale["encoding"], facts.channels, facts.data_type, block, grids
-            )
+            key = scale["key"].strip("/")
+            about = facts.channels, facts.data_type, block, grids
+            found[key] = Scale(key, scale["encoding"], *about, Second(volume, key))
     return found
 
 
@@ -106,7 +110,7 @@ def names(volume: Subject, files: Iterable[File], found: dict[str, Scale], depth
     pieces = Sample[_Piece]()
     todo = (item for file in files for item in _named(volume, file, found))
     if depth == "full":
-        for result in ordered_map(partial(_content, volume), todo, at_once=_told):
+        for result in ordered_map(partial(_content, volume, again=True), todo, at_once=_told):
             yield from result
         return
     for item in todo:
@@ -115,8 +119,9 @@ def names(volume: Subject, files: Iterable[File], found: dict[str, Scale], depth
         else:
             pieces.offer(item.relative, item)
     if depth == "sample":
-        for result in ordered_map(partial(_content, volume), pieces.all()):
-            yield from result
+        for again, chosen in pieces.parted(AGAIN):
+            for result in ordered_map(partial(_content, volume, again=again), chosen):
+                yield from result
 
 
 def _named(volume: Subject, file: File, found: dict[str, Scale]) -> Iterator[Finding | _Piece]:
@@ -137,7 +142,7 @@ def _named(volume: Subject, file: File, found: dict[str, Scale]) -> Iterator[Fin
         return
     present, cell = place
     present.add(cell)
-    piece = _Piece(file.relative, file.path, scale.encoding, file.gz_name, scale.expected(present, cell))
+    piece = _Piece(file.relative, file.path, file.gz_name, scale, present, cell)
     if why := _length(file, piece):
         yield volume.finding("chunk", "error", f"{why} → write the chunk again", file.relative)
     else:
@@ -149,31 +154,37 @@ def _told(item: Finding | _Piece) -> list[Finding] | None:
     return [item] if isinstance(item, Finding) else None
 
 
-def _content(volume: Subject, piece: Finding | _Piece) -> list[Finding]:
-    if isinstance(piece, _Piece) and (why := _decodes(piece)):
+def _content(volume: Subject, piece: Finding | _Piece, *, again: bool) -> list[Finding]:
+    if isinstance(piece, _Piece) and (why := _decodes(piece, again=again)):
         return [volume.finding("chunk", "error", f"{why} → write the chunk again", piece.relative)]
     return []
 
 
-def _decodes(piece: _Piece) -> str:
-    """Return why a chunk's content cannot be read, or ""."""
+def _decodes(piece: _Piece, *, again: bool = False) -> str:
+    """Return why a chunk's content cannot be read, by ourselves or by a second reader, or ""."""
+    scale = piece.scale
     try:
         with open(piece.path, "rb") as file:  # noqa: PTH123 - a million of these
             data = file.read()
-        if piece.gz_name or (data.startswith(GZIP_MAGIC) and trouble(piece.encoding, data, piece.expected)):
+        why = trouble(scale.encoding, data, piece.expected) if not piece.gz_name else "is gzip"
+        if why and data.startswith(GZIP_MAGIC):
             data = content(data)
+            why = trouble(scale.encoding, data, piece.expected)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except zlib.error as error:
         return f"is gzip that is not whole: {error}"
-    return trouble(piece.encoding, data, piece.expected)
+    if not why and again and scale.second.able:
+        grid = piece.present.grid
+        return scale.second.trouble(name(grid, piece.cell), data, grid, piece.cell)
+    return why
 
 
 def _length(file: File, piece: _Piece) -> str:
     """Return what is wrong with the length of the file itself: of a raw chunk without gzip it is known exactly."""
     if file.size_bytes == 0:
         return "is empty"
-    if piece.encoding == "raw" and not file.gz_name and file.size_bytes != piece.expected.size_bytes:
+    if piece.scale.encoding == "raw" and not file.gz_name and file.size_bytes != piece.expected.size_bytes:
         return _decodes(piece)
     return ""
 

@@ -7,13 +7,15 @@ scale has none either, or nothing at that place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from publisher.facts import Triple
-from publisher.health.presence import Cell, Grid, Present
+from publisher.health.presence import Cell, Present
+from publisher.health.readers import Occupied
 from publisher.health.sample import SAMPLE
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
@@ -21,10 +23,6 @@ from publisher.objects import Finding, Severity
 MAX_COMPARED = 1 << 26  # cells of a grid that are held as bytes to compare two scales
 SPARSE = 0.9  # of a segmentation's chunks: where fewer are stored, empty ones were left out on purpose
 _NAMED = 3
-
-Occupied = Callable[[int, Grid, Cell], bool | None]
-"""Whether the scale of a number has anything at the place of a chunk of the next finer one; None if that is not known."""
-
 
 _Lost = tuple[Cell, Severity, str]  # and why it cannot be empty
 
@@ -50,7 +48,7 @@ def check(volume: Subject, levels: Sequence[Level], depth: Depth, occupied: Occu
             continue
         if present.count >= present.expected:
             continue
-        lost, proved = _lost(volume, levels, number, depth, occupied)
+        lost, proved = _lost(levels, number, depth, occupied)
         for cell, severity, why in lost:
             message = f"is not stored, but {why} → write the chunk again; if it is empty on purpose, write the other scale again"
             yield volume.finding("missing", severity, message, level.name(cell))
@@ -71,40 +69,70 @@ def _told(volume: Subject, level: Level, *, proved: bool) -> Finding:
     return volume.finding("missing", "warning", message, level.place)
 
 
-def _lost(
-    volume: Subject, levels: Sequence[Level], number: int, depth: Depth, occupied: Occupied
-) -> tuple[list[_Lost], bool]:
+def _lost(levels: Sequence[Level], number: int, depth: Depth, occupied: Occupied) -> tuple[list[_Lost], bool]:
     """Return the chunks of a scale that others prove to be lost; and whether they prove that all others are empty."""
     level = levels[number]
     if not level.present.known or level.present.expected > MAX_COMPARED or len(levels) == 1:
         return [], False
     empty = ~level.present.array()
     lost: list[_Lost] = []
-    doubt = False
-    if number + 1 < len(levels) and (cover := _covered(level, levels[number + 1])) is not None:
-        suspects = np.argwhere(empty & cover)
-        few = suspects if depth == "full" else suspects[:: max(1, len(suspects) // SAMPLE)]
-        answers = (
-            []
-            if depth == "quick"
-            else [(tuple(c), occupied(number + 1, level.present.grid, tuple(c))) for c in few.tolist()]
-        )
-        why = f"scale {levels[number + 1].place} has data there"
-        lost += [(cell, "error", why) for cell, answer in answers if answer]
-        doubt |= bool(len(suspects)) and (not answers or any(answer is None for _, answer in answers))
-    elif number + 1 < len(levels):
-        return [], False
-    if number > 0 and (inside := _filled(levels[number - 1], level)) is not None:
-        full = np.argwhere(empty & inside)
-        # What is small may vanish in a coarser scale, so this proves nothing.
-        why = f"all that scale {levels[number - 1].place} has at its place are"
-        lost += [(tuple(cell), "warning", why) for cell in full.tolist()] if volume.facts.role == "image" else []
-        if number + 1 == len(levels):
-            some = _filled(levels[number - 1], level, whole=False)
-            doubt |= some is not None and bool((empty & some).any()) and not lost
-    elif number > 0:
-        return lost, False
-    return lost, not doubt
+    answers: list[tuple[Cell, bool | None]] = []
+    if number + 1 < len(levels):
+        if (cover := _covered(level, levels[number + 1])) is None:
+            return [], False
+        answers = list(_asked_coarser(levels, number, np.argwhere(empty & cover), depth, occupied))
+        lost += [(cell, "error", f"scale {levels[number + 1].place} has data there") for cell, yes in answers if yes]
+    if number > 0:
+        if (inside := _filled(levels[number - 1], level)) is None:
+            return lost, False
+        below = list(_asked_finer(levels, number, np.argwhere(empty & inside), depth, occupied))
+        lost += [(cell, "error", f"scale {levels[number - 1].place} has data there") for cell, yes in below if yes]
+        answers += below if number + 1 == len(levels) else []
+    known = {cell for cell, _, _ in lost}
+    return list({row[0]: row for row in lost}.values()), all(yes is False for cell, yes in answers if cell not in known)
+
+
+def _grouped(levels: Sequence[Level], number: int, suspects: NDArray[Any], depth: Depth) -> list[list[int]]:
+    """Order cells by the coarser chunk that they ask for, which is decoded once; of many chunks take evenly spaced ones."""
+    ranges = _ranges(levels[number], levels[number + 1])
+    assert ranges is not None
+    parents = np.stack([low[suspects[:, axis]] for axis, (low, _) in enumerate(ranges)], axis=1)
+    order = np.lexsort(parents.T[::-1])
+    suspects, parents = suspects[order], parents[order]
+    fresh = (np.diff(parents, axis=0, prepend=parents[:1] - 1) != 0).any(axis=1)
+    group = np.cumsum(fresh) - 1
+    every = 1 if depth == "full" else max(1, -(-int(fresh.sum()) // SAMPLE))
+    chosen: list[list[int]] = suspects[group % every == 0].tolist()
+    return chosen
+
+
+def _asked_coarser(
+    levels: Sequence[Level], number: int, suspects: NDArray[Any], depth: Depth, occupied: Occupied
+) -> Iterator[tuple[Cell, bool | None]]:
+    """Ask of cells that are not stored whether the next coarser scale has anything there; None is nobody knows."""
+    level, coarser = levels[number], levels[number + 1]
+    factor = tuple(a / b for a, b in zip(coarser.voxel, level.voxel, strict=True))
+    grid = level.present.grid
+    for cell in map(tuple, _grouped(levels, number, suspects, depth)):
+        begin = grid.begin(cell)
+        end = tuple(at + size for at, size in zip(begin, grid.shape(cell), strict=True))
+        yield cell, None if depth == "quick" else occupied.within(number + 1, factor, begin, end)
+
+
+def _asked_finer(
+    levels: Sequence[Level], number: int, suspects: NDArray[Any], depth: Depth, occupied: Occupied
+) -> Iterator[tuple[Cell, bool | None]]:
+    """Ask of cells that are not stored whether the next finer scale has so much there that they cannot be empty."""
+    level, finer = levels[number], levels[number - 1]
+    factor = tuple(a / b for a, b in zip(level.voxel, finer.voxel, strict=True))
+    ranges, stored = _ranges(finer, level), finer.present.array()
+    assert ranges is not None
+    every = 1 if depth == "full" else max(1, -(-len(suspects) // (SAMPLE // 8)))
+    for cell in map(tuple, suspects[::every].tolist()):
+        inside = [np.flatnonzero(low == at) for (low, _), at in zip(ranges, cell, strict=True)]
+        children = (child for child in product(*(axis.tolist() for axis in inside)) if stored[child])
+        answers = [None if depth == "quick" else occupied.solid(number - 1, factor, child) for child in children]
+        yield cell, True if True in answers else None if None in answers else False
 
 
 def _covered(fine: Level, coarse: Level) -> NDArray[Any] | None:
@@ -118,8 +146,8 @@ def _covered(fine: Level, coarse: Level) -> NDArray[Any] | None:
     return stored
 
 
-def _filled(fine: Level, coarse: Level, *, whole: bool = True) -> NDArray[Any] | None:
-    """Return for each chunk of a coarser scale whether all (or any) chunks of the finer one at its place are stored."""
+def _filled(fine: Level, coarse: Level) -> NDArray[Any] | None:
+    """Return for each chunk of a coarser scale whether any chunk of the finer one at its place is stored."""
     ranges = _ranges(fine, coarse)
     if ranges is None or not fine.present.known or fine.present.expected > MAX_COMPARED:
         return None
@@ -128,7 +156,7 @@ def _filled(fine: Level, coarse: Level, *, whole: bool = True) -> NDArray[Any] |
         starts = np.searchsorted(low, np.arange(coarse.present.cells[axis]))
         if (starts >= len(low)).any():
             return None
-        stored = (np.logical_and if whole else np.logical_or).reduceat(stored, starts, axis)
+        stored = np.logical_or.reduceat(stored, starts, axis)
     return stored
 
 
@@ -146,11 +174,6 @@ def _ranges(fine: Level, coarse: Level) -> list[tuple[NDArray[Any], NDArray[Any]
             return None
         found.append((low.clip(0, other.cells[axis] - 1), high.clip(0, other.cells[axis] - 1)))
     return found
-
-
-def nothing_known(number: int, grid: Grid, cell: Cell) -> None:
-    """Say that nobody can look into the content."""
-    del number, grid, cell
 
 
 def voxel(lengths: Triple) -> tuple[float, ...]:

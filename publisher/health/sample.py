@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 SAMPLE = 200  # pieces of content of one subject that `--depth sample` reads
+AGAIN = 40  # of these that a second reader reads, which takes longer
 
 
 class Sample(Generic[T]):
@@ -30,3 +31,9 @@ class Sample(Generic[T]):
     def all(self) -> list[T]:
         """Return those that were kept, by name."""
         return [item for _, _, item in sorted(self._kept, key=lambda row: row[1])]
+
+    def parted(self, first: int) -> tuple[tuple[bool, list[T]], tuple[bool, list[T]]]:
+        """Return so many of those that were kept, and the rest, each by name."""
+        rows = sorted(self._kept, key=lambda row: (-row[0], row[1]))
+        head, tail = (sorted(part, key=lambda row: row[1]) for part in (rows[:first], rows[first:]))
+        return (True, [item for _, _, item in head]), (False, [item for _, _, item in tail])

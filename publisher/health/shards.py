@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from publisher.formats import sharded
 from publisher.formats.sharded import Broken, Entry, Sharding
+from publisher.health.chunks import name
 from publisher.health.decode import Expected, trouble
 from publisher.health.presence import Cell, Grid, Present
-from publisher.health.sample import Sample
+from publisher.health.readers import Second
+from publisher.health.sample import AGAIN, Sample
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
 from publisher.parallel import ordered_map
@@ -36,6 +39,7 @@ class Scale:
     data_type: str
     block: tuple[int, ...]
     present: Present
+    second: Second
     files: list[File]
     complete: bool = False  # whether all indexes were read, so that what is not present is not stored
 
@@ -63,7 +67,7 @@ def scales(volume: Subject) -> dict[str, Scale]:
             block = tuple(scale.get("compressed_segmentation_block_size") or ())
             spec = Sharding.from_json(scale["sharding"])
             about = volume.facts.channels, volume.facts.data_type, block
-            found[key] = Scale(key, scale["encoding"], spec, *about, present, [])
+            found[key] = Scale(key, scale["encoding"], spec, *about, present, Second(volume, key), [])
     return found
 
 
@@ -132,7 +136,7 @@ def _contents(volume: Subject, scale: Scale, shards: list[tuple[File, int]], dep
                 scale.present.add(cell)
                 piece = _Piece(file, scale, entry, cell)
                 if depth == "full":
-                    yield from _content(volume, piece)
+                    yield from _content(volume, piece, again=True)
                 else:
                     pieces.offer(f"{file.relative} {entry.key}", piece)
         except (Broken, OSError) as error:
@@ -142,8 +146,9 @@ def _contents(volume: Subject, scale: Scale, shards: list[tuple[File, int]], dep
         else:
             if not found:
                 yield volume.finding("shard", "note", "holds no chunk → nothing to do", file.relative)
-    for result in ordered_map(lambda piece: list(_content(volume, piece)), pieces.all()):
-        yield from result
+    for again, chosen_pieces in pieces.parted(AGAIN):
+        for result in ordered_map(partial(_content, volume, again=again), chosen_pieces):
+            yield from result
 
 
 class _Keys:
@@ -194,15 +199,16 @@ def stored(piece_file: str, entry: Entry, scale: Scale) -> bytes:
     return sharded.unpacked(data, scale.sharding.data_encoding, f"chunk {entry.key}")
 
 
-def _content(volume: Subject, piece: _Piece) -> Iterator[Finding]:
-    scale = piece.scale
+def _content(volume: Subject, piece: _Piece, *, again: bool) -> list[Finding]:
+    scale, grid = piece.scale, piece.scale.present.grid
     try:
-        why = trouble(scale.encoding, stored(piece.file.path, piece.entry, scale), scale.expected(piece.cell))
+        data = stored(piece.file.path, piece.entry, scale)
     except (Broken, OSError) as error:
-        why = str(error)
-        yield volume.finding("chunk", "error", f"{why} → write the shard again", piece.file.relative)
-        return
-    if why:
-        begin = scale.present.grid.begin(piece.cell)
-        message = f"chunk {piece.entry.key} (from voxel {', '.join(map(str, begin))}) {why} → write the shard again"
-        yield volume.finding("chunk", "error", message, piece.file.relative)
+        return [volume.finding("chunk", "error", f"{error} → write the shard again", piece.file.relative)]
+    why = trouble(scale.encoding, data, scale.expected(piece.cell))
+    if not why and again and scale.second.able:
+        why = scale.second.trouble(name(grid, piece.cell), data, grid, piece.cell)
+    if not why:
+        return []
+    message = f"chunk {piece.entry.key} ({name(grid, piece.cell)}) {why} → write the shard again"
+    return [volume.finding("chunk", "error", message, piece.file.relative)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
 
 from publisher.health import chunks, holes, info, shards
 from publisher.health.presence import Cell, Grid
+from publisher.health.readers import Occupied
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 
@@ -27,7 +32,33 @@ def _precomputed(volume: Subject, depth: Depth) -> Iterator[Finding]:
     in_files, in_shards = chunks.scales(volume), shards.scales(volume)
     yield from chunks.names(volume, shards.taken(volume.files(), in_shards), in_files, depth)
     yield from shards.check(volume, in_shards, depth)
-    yield from holes.check(volume, list(_levels(volume, in_files, in_shards)), depth, holes.nothing_known)
+    levels = list(_levels(volume, in_files, in_shards))
+    fetch = partial(_voxels, volume, levels, in_files, in_shards)
+    grids = [level.present.grid for level in levels]
+    yield from holes.check(volume, levels, depth, Occupied(fetch, grids, smooth=volume.facts.role == "image"))
+
+
+def _voxels(
+    volume: Subject,
+    levels: list[holes.Level],
+    in_files: dict[str, chunks.Scale],
+    in_shards: dict[str, shards.Scale],
+    number: int,
+    cell: Cell,
+) -> tuple[NDArray[Any], tuple[int, int]] | None:
+    """Return the voxels of a chunk, and which values may be nothing, where there is somebody to decode it."""
+    key, grid = levels[number].place, levels[number].present.grid
+    second = in_files[key].second if key in in_files else in_shards[key].second
+    if not second.able:
+        return None
+    try:
+        if key in in_shards:
+            return second.voxels(grid, cell), second.faint
+        name = chunks.name(grid, cell)
+        data = volume.read(f"{key}/{name}")
+        return (second.voxels(grid, cell, data, name), second.faint) if data is not None else None
+    except (OSError, ValueError, zlib.error):
+        return None  # a damaged chunk is a finding of its own
 
 
 def _levels(

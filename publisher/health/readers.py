@@ -1,0 +1,162 @@
+"""A second reader: tensorstore decodes what our own checks found good, and says whether it agrees.
+
+It comes with the extra `inputs`; without it chunks are held against their encoding's own headers only, and what a coarser
+scale has where a chunk is missing is not known. cloud-volume, too heavy for this, reads what the tests publish.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from publisher.health.presence import Cell, Grid
+from publisher.health.subject import Subject
+
+DECODES = frozenset({"raw", "jpeg", "png", "compressed_segmentation"})
+FAINT, STRONG = 2, 16  # what jpeg makes of 0 beside other voxels, and what it does not make of it at any quality
+_LINE = 160  # characters of what tensorstore says
+
+
+def available() -> bool:
+    """Whether there is a second reader."""
+    return find_spec("tensorstore") is not None
+
+
+class Second:
+    """Chunks of one scale of a precomputed volume as tensorstore decodes them, from bytes that somebody else has found."""
+
+    def __init__(self, volume: Subject, key: str) -> None:
+        """Take the volume and the key of its scale; nothing is read yet."""
+        self._volume, self._key = volume, key
+        self._scale = next(scale for scale in volume.info["scales"] if scale["key"].strip("/") == key)
+        self._lock = threading.Lock()
+
+    @property
+    def able(self) -> bool:
+        """Whether tensorstore is there, and knows the encoding."""
+        return available() and self._scale["encoding"] in DECODES
+
+    @cached_property
+    def _memory(self) -> tuple[Any, Any]:
+        """Return a store in memory that looks like the volume, without shards, and the array that is read from it."""
+        import tensorstore as ts  # noqa: PLC0415 - 40 MB of it, in an extra
+
+        context = ts.Context()
+        store = ts.KvStore.open({"driver": "memory"}, context=context).result()
+        scale = {name: value for name, value in self._scale.items() if name != "sharding"} | {"key": self._key}
+        store.write("info", json.dumps({**self._volume.info, "scales": [scale]}).encode()).result()
+        spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
+        return store, ts.open(spec, context=context, read=True).result()
+
+    @cached_property
+    def _in_shards(self) -> Any:  # noqa: ANN401 - tensorstore has no types
+        import tensorstore as ts  # noqa: PLC0415 - as above
+
+        index = self._volume.info["scales"].index(self._scale)
+        kvstore = {"driver": "file", "path": f"{self._volume.folder.resolve()}/"}
+        spec = {"driver": "neuroglancer_precomputed", "kvstore": kvstore, "scale_index": index}
+        return ts.open(spec, read=True).result()
+
+    def trouble(self, name: str, data: bytes, grid: Grid, cell: Cell) -> str:
+        """Return what tensorstore says against the content of a chunk, or where it is not what we read; "" if nothing."""
+        try:
+            seen = self.decoded(name, data, grid, cell)
+            if self._scale.get("sharding") is not None and not np.array_equal(self._found(grid, cell), seen):
+                return "is another chunk for tensorstore than by the shard's index as it is specified"
+        except ValueError as error:
+            return f"tensorstore cannot decode it: {_line(error)}"
+        if self._scale["encoding"] == "raw" and seen.tobytes(order="F") != data:
+            return "has other voxels for tensorstore than by the specification"
+        return ""
+
+    def decoded(self, name: str, data: bytes, grid: Grid, cell: Cell) -> NDArray[Any]:
+        """Return the voxels of a chunk (x, y, z, channel) from its content; raise ValueError where tensorstore cannot."""
+        with self._lock:  # one set-up for all threads
+            store, array = self._memory
+        path = f"{self._key}/{name}"
+        store.write(path, data).result()
+        try:
+            return np.asarray(array[_box(grid, cell)].read().result())
+        finally:
+            store.write(path, None).result()
+
+    def _found(self, grid: Grid, cell: Cell) -> NDArray[Any]:
+        with self._lock:
+            array = self._in_shards
+        return np.asarray(array[_box(grid, cell)].read().result())
+
+    def voxels(self, grid: Grid, cell: Cell, content: bytes | None = None, name: str = "") -> NDArray[Any]:
+        """Return the voxels (x, y, z, channel) of a chunk: of its content, or as it lies in its shard.
+
+        Raises:
+            ValueError: tensorstore cannot decode it.
+
+        """
+        return self._found(grid, cell) if content is None else self.decoded(name, content, grid, cell)
+
+    @property
+    def faint(self) -> tuple[int, int]:
+        """Up to which value a voxel is nothing, and from which on it is something: a lossy encoding makes noise of 0."""
+        return (FAINT, STRONG) if self._scale["encoding"] == "jpeg" else (0, 1)
+
+
+Fetch = Callable[[int, Cell], tuple[NDArray[Any], tuple[int, int]] | None]
+"""Gives the voxels of a chunk by scale and cell, and `Second.faint`; None if nobody knows them."""
+
+
+class Occupied:
+    """Tells whether a scale has anything at the place of a chunk of another, by what its own chunks hold."""
+
+    def __init__(self, fetch: Fetch, grids: list[Grid], *, smooth: bool) -> None:
+        """Take what gives a chunk's voxels by scale and cell, and the grids of the scales.
+
+        In a smooth volume, an image, what a chunk holds may have spread into a voxel beside it in the coarser scale.
+        """
+        self._fetch = lru_cache(maxsize=16)(fetch)
+        self._grids, self._rim = grids, int(smooth)
+
+    def within(self, number: int, factor: tuple[float, ...], low: Cell, high: Cell) -> bool | None:
+        """Whether a scale, so many times coarser than another, has anything from one voxel of that to another."""
+        grid = self._grids[number]
+        begin = [int(-(-at // f)) + self._rim for at, f in zip(low, factor, strict=True)]
+        end = [int(at // f) - self._rim for at, f in zip(high, factor, strict=True)]
+        if any(first >= last for first, last in zip(begin, end, strict=True)):
+            return None
+        cell = tuple((at - o) // n for at, o, n in zip(begin, grid.offset, grid.chunk, strict=True))
+        if not grid.has(cell) or (fetched := self._fetch(number, cell)) is None:
+            return None
+        start = grid.begin(cell)
+        window = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, start, strict=True))
+        highest, (nothing, something) = fetched[0][window].max(), fetched[1]
+        return bool(highest >= something) if highest <= nothing or highest >= something else None
+
+    def solid(self, number: int, factor: tuple[float, ...], cell: Cell) -> bool | None:
+        """Whether a chunk fills a voxel of a scale that is so many times coarser, which then cannot be 0."""
+        fetched = self._fetch(number, cell)
+        if fetched is None or not all(float(f).is_integer() for f in factor):
+            return None
+        seen: NDArray[Any] = (fetched[0] >= fetched[1][1]).any(axis=3)
+        begin = self._grids[number].begin(cell)
+        for axis, (f, at) in enumerate(zip(map(int, factor), begin, strict=True)):
+            seen = np.take(seen, range(-at % f, seen.shape[axis]), axis)  # whole voxels of the coarser scale only
+            whole = seen.shape[axis] // f
+            seen = np.take(seen, range(whole * f), axis)
+            shape = (*seen.shape[:axis], whole, f, *seen.shape[axis + 1 :])
+            seen = np.asarray(seen.reshape(shape).all(axis=axis + 1))
+        return bool(seen.any())
+
+
+def _box(grid: Grid, cell: Cell) -> tuple[slice, ...]:
+    rows = zip(grid.begin(cell), grid.shape(cell), strict=True)
+    return tuple(slice(begin, begin + size) for begin, size in rows)
+
+
+def _line(error: ValueError) -> str:
+    return " ".join(str(error).split())[:_LINE]
