@@ -59,10 +59,15 @@ def check(volume: Subject, levels: Sequence[Level], depth: Depth, occupied: Occu
 def _told(volume: Subject, level: Level, *, proved: bool) -> Finding:
     present = level.present
     sparse = present.count < SPARSE * present.expected and volume.facts.role == "segmentation"
-    missing = f"{present.expected - present.count:,} of its {present.expected:,} chunks are not stored, and read as 0"
+    missing = (
+        f"{present.expected - present.count:,} of its {present.expected:,} chunks are not stored, and read as empty"
+    )
     if proved or sparse:
         because = "the other scales are empty there, too" if proved else "as labels that are sparse"
-        message = f"{missing}: {because} → nothing to do; readers that use cloud-volume need fill_missing=True"
+        others = (
+            "; readers that use cloud-volume need fill_missing=True" if volume.facts.format == "precomputed" else ""
+        )
+        message = f"{missing}: {because} → nothing to do{others}"
         return volume.finding("missing", "note", message, level.place)
     first = ", ".join(level.name(cell).rpartition("/")[2] for cell in present.holes(_NAMED))
     message = f"{missing}, first {first} → write them; or, if they are empty, write zeros so that nobody need wonder"

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from publisher.health.presence import Cell, Grid
 from publisher.health.subject import Subject
 
 DECODES = frozenset({"raw", "jpeg", "png", "compressed_segmentation"})
+MOST_VOXELS = 1 << 24  # of a chunk or shard that are read at once
 FAINT, STRONG = 2, 16  # what jpeg makes of 0 beside other voxels, and what it does not make of it at any quality
 _LINE = 160  # characters of what tensorstore says
 
@@ -107,6 +110,55 @@ class Second:
         return (FAINT, STRONG) if self._scale["encoding"] == "jpeg" else (0, 1)
 
 
+class SecondArray:
+    """Chunks of one N5 or zarr array as tensorstore reads them."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        """Take the array's folder and its format; nothing is read yet."""
+        self._folder, self._driver = folder, {"n5": "n5", "zarr2": "zarr", "zarr3": "zarr3"}[kind]
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _array(self) -> Any:  # noqa: ANN401 - tensorstore has no types
+        import tensorstore as ts  # noqa: PLC0415 - as above
+
+        kvstore = {"driver": "file", "path": f"{self._folder.resolve()}/"}
+        try:
+            return ts.open({"driver": self._driver, "kvstore": kvstore}, read=True).result()
+        except ValueError as error:
+            return error
+
+    def read(self, grid: Grid, cell: Cell) -> NDArray[Any]:
+        """Return the voxels of a chunk, at most its first 2^24; raise ValueError where tensorstore cannot."""
+        with self._lock:
+            array = self._array
+        if isinstance(array, ValueError):
+            raise array
+        box = _box(grid, cell)
+        most = MOST_VOXELS ** (1 / len(box))
+        few = tuple(slice(side.start, min(side.stop, side.start + int(most))) for side in box)
+        whole = prod(side.stop - side.start for side in box) <= MOST_VOXELS
+        return np.asarray(array[box if whole else few].read().result())
+
+    def trouble(self, grid: Grid, cell: Cell) -> str:
+        """Return what tensorstore says against a chunk, "" if nothing, or if it is not there."""
+        if not available():
+            return ""
+        try:
+            self.read(grid, cell)
+        except ValueError as error:
+            return f"tensorstore cannot read it: {_line(error)}"
+        return ""
+
+    def occupied(self, grid: Grid, cell: Cell) -> tuple[NDArray[Any], tuple[int, int]] | None:
+        """Return the voxels of a chunk, and that everything but 0 is something; None where nobody knows."""
+        try:
+            seen = self.read(grid, cell) if available() else None
+        except ValueError:
+            return None
+        return (seen[..., np.newaxis], (0, 1)) if seen is not None and seen.shape == grid.shape(cell) else None
+
+
 Fetch = Callable[[int, Cell], tuple[NDArray[Any], tuple[int, int]] | None]
 """Gives the voxels of a chunk by scale and cell, and `Second.faint`; None if nobody knows them."""
 
@@ -142,15 +194,18 @@ class Occupied:
         fetched = self._fetch(number, cell)
         if fetched is None or not all(float(f).is_integer() for f in factor):
             return None
-        seen: NDArray[Any] = (fetched[0] >= fetched[1][1]).any(axis=3)
-        begin = self._grids[number].begin(cell)
-        for axis, (f, at) in enumerate(zip(map(int, factor), begin, strict=True)):
-            seen = np.take(seen, range(-at % f, seen.shape[axis]), axis)  # whole voxels of the coarser scale only
-            whole = seen.shape[axis] // f
-            seen = np.take(seen, range(whole * f), axis)
-            shape = (*seen.shape[:axis], whole, f, *seen.shape[axis + 1 :])
-            seen = np.asarray(seen.reshape(shape).all(axis=axis + 1))
+        seen = np.asarray((fetched[0] >= fetched[1][1]).any(axis=-1))
+        for axis, (f, at) in enumerate(zip(map(int, factor), self._grids[number].begin(cell), strict=True)):
+            seen = _all_of(seen, axis, f, -at % f)
         return bool(seen.any())
+
+
+def _all_of(seen: NDArray[Any], axis: int, factor: int, first: int) -> NDArray[Any]:
+    """Return where so many in a row along an axis are all true, beginning with the first whole row."""
+    rows = max(0, seen.shape[axis] - first) // factor
+    part = np.take(seen, range(first, first + rows * factor), axis)
+    shape = (*part.shape[:axis], rows, factor, *part.shape[axis + 1 :])
+    return np.asarray(part.reshape(shape).all(axis=axis + 1))
 
 
 def _box(grid: Grid, cell: Cell) -> tuple[slice, ...]:

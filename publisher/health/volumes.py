@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from publisher.health import chunks, holes, info, shards
+from publisher.health import arrays, chunks, holes, info, shards
 from publisher.health.presence import Cell, Grid
 from publisher.health.readers import Occupied
 from publisher.health.subject import Depth, Subject
@@ -18,8 +18,7 @@ from publisher.objects import Finding
 
 def check(volume: Subject, depth: Depth) -> Iterator[Finding]:
     """Look at a volume of any format."""
-    if volume.facts.format == "precomputed":
-        yield from _precomputed(volume, depth)
+    yield from _precomputed(volume, depth) if volume.facts.format == "precomputed" else arrays.check(volume, depth)
 
 
 def _precomputed(volume: Subject, depth: Depth) -> Iterator[Finding]:
