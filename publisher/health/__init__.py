@@ -81,7 +81,9 @@ def problems(findings: Iterable[Finding], severity: Severity, trees: Iterable[Tr
 def _place(key: str, trees: Iterable[Tree]) -> str:
     for tree in trees:
         if key == tree.key or key.startswith(f"{tree.key}/"):
-            return f"{tree.path}{key[len(tree.key) :]}"
+            place = Path(f"{tree.path}{key[len(tree.key) :]}")
+            packed = place.with_name(f"{place.name}.gz")
+            return str(packed if tree.encoded_names and not place.exists() and packed.exists() else place)
     return key
 
 

@@ -13,8 +13,9 @@ from publisher.formats.arrays import METADATA
 from publisher.health import array_info, holes, layout, ome, scales
 from publisher.health.blocks import itemsize, trouble
 from publisher.health.layout import Array
+from publisher.health.occupied import Occupied
 from publisher.health.presence import Cell
-from publisher.health.readers import Occupied, SecondArray
+from publisher.health.readers import TELL, SecondArray
 from publisher.health.sample import AGAIN, Sample
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
@@ -36,16 +37,34 @@ def check(volume: Subject, depth: Depth) -> Iterator[Finding]:
     """Look at a volume of N5 or zarr arrays."""
     arrays = layout.found(volume)
     said = [*ome.check(volume), *(finding for array in arrays for finding in array_info.check(volume, array))]
-    yield from said
-    yield from _scales(volume, arrays)
+    of_scales = list(_scales(volume, arrays))
+    yield from (*said, *of_scales)
     if not array_info.sound(said):
         return  # names and lengths would be held against metadata that are wrong
-    pieces = Sample[_Piece](_SAMPLE)
     seconds = {array.key: SecondArray(volume.folder / array.key, array.format) for array in arrays}
+    for array in arrays if depth != "quick" else ():
+        if why := seconds[array.key].refusal:
+            message = f"tensorstore cannot open it: {why} → {TELL}"
+            yield volume.finding("readers", "warning", message, array.file)
+    yield from _chunks(volume, arrays, seconds, depth)
+    levels = [holes.Level(a.key, a.present, a.voxel, a.own_name, a.name) for a in arrays]
+
+    def fetch(number: int, cell: Cell) -> tuple[NDArray[Any], tuple[int, int]] | None:
+        return seconds[arrays[number].key].occupied(arrays[number].present.grid, cell)
+
+    occupied = Occupied(fetch, [array.present.grid for array in arrays], smooth=volume.facts.role == "image")
+    for group in [levels] if not of_scales else [[level] for level in levels]:  # what does not agree proves nothing
+        yield from holes.check(volume, group, depth, occupied)
+
+
+def _chunks(volume: Subject, arrays: list[Array], seconds: dict[str, SecondArray], depth: Depth) -> Iterator[Finding]:
+    """Go through all files, and look into some, or all; fills the grids of the arrays."""
     todo = (item for file in volume.files() for item in _named(volume, arrays, seconds, file))
     if depth == "full":
         for result in ordered_map(partial(_content, volume, again=True), todo, at_once=_told):
             yield from result
+        return
+    pieces = Sample[_Piece](_SAMPLE)
     for item in todo:
         if isinstance(item, Finding):
             yield item
@@ -54,13 +73,6 @@ def check(volume: Subject, depth: Depth) -> Iterator[Finding]:
     for again, chosen in pieces.parted(AGAIN) if depth == "sample" else ():
         for result in ordered_map(partial(_content, volume, again=again), chosen):
             yield from result
-    levels = [holes.Level(a.key, a.present, a.voxel, a.name) for a in arrays]
-
-    def fetch(number: int, cell: Cell) -> tuple[NDArray[Any], tuple[int, int]] | None:
-        return seconds[arrays[number].key].occupied(arrays[number].present.grid, cell)
-
-    occupied = Occupied(fetch, [array.present.grid for array in arrays], smooth=volume.facts.role == "image")
-    yield from holes.check(volume, levels, depth, occupied)
 
 
 def _scales(volume: Subject, arrays: list[Array]) -> Iterator[Finding]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from publisher.facts import Triple
+from publisher.health.occupied import Occupied
 from publisher.health.presence import Cell, Present
-from publisher.health.readers import Occupied
 from publisher.health.sample import SAMPLE
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
@@ -28,12 +28,13 @@ _Lost = tuple[Cell, Severity, str]  # and why it cannot be empty
 
 
 class Level(NamedTuple):
-    """One scale: where it lies, what is stored of it, its voxel along the grid's own axes, and how a chunk is called."""
+    """One scale: where it lies, what is stored of it, its voxel along the grid's own axes, what a chunk is called, and its file."""
 
     place: str
     present: Present
     voxel: tuple[float, ...]
     name: Callable[[Cell], str]
+    file: Callable[[Cell], str]
 
 
 def check(volume: Subject, levels: Sequence[Level], depth: Depth, occupied: Occupied) -> Iterator[Finding]:
@@ -50,8 +51,10 @@ def check(volume: Subject, levels: Sequence[Level], depth: Depth, occupied: Occu
             continue
         lost, proved = _lost(levels, number, depth, occupied)
         for cell, severity, why in lost:
-            message = f"is not stored, but {why} → write the chunk again; if it is empty on purpose, write the other scale again"
-            yield volume.finding("missing", severity, message, level.name(cell))
+            name, file = level.name(cell), level.file(cell)
+            chunk = f"chunk {name} is" if not file.endswith(name) else "is"
+            message = f"{chunk} not stored, but {why} → write the chunk again; if it is empty on purpose, write the other scale again"
+            yield volume.finding("missing", severity, message, file)
         if not lost:
             yield _told(volume, level, proved=proved)
 
@@ -59,9 +62,9 @@ def check(volume: Subject, levels: Sequence[Level], depth: Depth, occupied: Occu
 def _told(volume: Subject, level: Level, *, proved: bool) -> Finding:
     present = level.present
     sparse = present.count < SPARSE * present.expected and volume.facts.role == "segmentation"
-    missing = (
-        f"{present.expected - present.count:,} of its {present.expected:,} chunks are not stored, and read as empty"
-    )
+    number = present.expected - present.count
+    verbs = "is not stored, and reads" if number == 1 else "are not stored, and read"
+    missing = f"{number:,} of its {present.expected:,} chunks {verbs} as empty"
     if proved or sparse:
         because = "the other scales are empty there, too" if proved else "as labels that are sparse"
         others = (
@@ -69,7 +72,7 @@ def _told(volume: Subject, level: Level, *, proved: bool) -> Finding:
         )
         message = f"{missing}: {because} → nothing to do{others}"
         return volume.finding("missing", "note", message, level.place)
-    first = ", ".join(level.name(cell).rpartition("/")[2] for cell in present.holes(_NAMED))
+    first = ", ".join(level.name(cell) for cell in present.holes(_NAMED))
     message = f"{missing}, first {first} → write them; or, if they are empty, write zeros so that nobody need wonder"
     return volume.finding("missing", "warning", message, level.place)
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from publisher.facts import Triple, VolumeFacts
-from publisher.formats import precomputed, sharded
+from publisher.formats import precomputed
+from publisher.formats.sharding import Broken, Sharding
 from publisher.health import scales
 from publisher.health.presence import Grid
 from publisher.health.subject import LINKS, Subject
@@ -99,8 +100,8 @@ def _chunk_sizes(volume: Subject, scale: dict[str, Any]) -> Iterator[Finding]:
 
 def _sharding(volume: Subject, scale: dict[str, Any]) -> Iterator[Finding]:
     try:
-        spec = sharded.Sharding.from_json(scale["sharding"])
-    except sharded.Broken as error:
+        Sharding.from_json(scale["sharding"])
+    except Broken as error:
         message = f"scale {scale['key']}: {error} → correct the sharding, or write the scale anew"
         yield volume.finding("info", "error", message, "info")
         return
@@ -109,12 +110,6 @@ def _sharding(volume: Subject, scale: dict[str, Any]) -> Iterator[Finding]:
     if bits > _KEY_BITS:
         message = f"scale {scale['key']} needs chunk keys of {bits} bits, and there are {_KEY_BITS} → use larger chunks"
         yield volume.finding("info", "error", message, "info")
-    elif (spent := spec.preshift_bits + spec.minishard_bits + spec.shard_bits) < bits and spec.hash == "identity":
-        message = (
-            f"scale {scale['key']} has chunk keys of {bits} bits, but preshift, minishard and shard bits are {spent}: "
-            "far chunks share a shard with near ones → nothing is lost; give it more shard_bits when it is written anew"
-        )
-        yield volume.finding("sharding", "note", message, "info")
 
 
 def _links(volume: Subject) -> Iterator[Finding]:

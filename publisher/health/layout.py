@@ -57,9 +57,13 @@ class Array:
         default = self.format == "zarr3" and self.meta.get("chunk_key_encoding", {}).get("name") == "default"
         return f"c{self.separator}" if default else ""
 
+    def own_name(self, cell: Cell) -> str:
+        """Return the path of a chunk below the array."""
+        return self.prefix + self.separator.join(map(str, cell))
+
     def name(self, cell: Cell) -> str:
         """Return the path of a chunk below the volume."""
-        return self.below(self.prefix + self.separator.join(map(str, cell)))
+        return self.below(self.own_name(cell))
 
     def place(self, name: str) -> Cell | str | None:
         """Return the cell of a chunk by its path below the array; why it has none; None where it is not named like one."""
@@ -70,7 +74,7 @@ class Array:
         grid = self.present.grid
         if len(cell) != len(grid.size):
             return f"has {len(cell)} numbers in its name, and the array has {len(grid.size)} axes"
-        wanted = self.prefix + self.separator.join(map(str, cell))
+        wanted = self.own_name(cell)
         if name != wanted:
             return f"is where no reader looks: by the metadata it is named {wanted}"
         if not grid.has(cell):

@@ -56,10 +56,10 @@ def check(volume: Subject) -> Iterator[Finding]:
 
 def _version(version: str, kind: str) -> Iterator[_Said]:
     if version not in _VERSIONS[kind]:
-        wanted = " or ".join(_VERSIONS[kind])
+        wanted = f"{' or '.join(_VERSIONS[kind])} in zarr v{kind[-1]}"
         yield (
             "warning",
-            f"is OME-Zarr {version}, of which neuroglancer reads {wanted} in {kind} → convert it, or it is shown without its scales",
+            f"is OME-Zarr {version}, and neuroglancer reads only {wanted}: its layer stays empty, with an error → convert it",
         )
 
 
@@ -111,7 +111,7 @@ def _axes(axes: list[dict[str, Any]]) -> Iterator[_Said]:
             )
         elif axis.get("type") == "space" and unit not in _LENGTHS:
             yield (
-                "error",
+                "warning",
                 f"axis {axis['name']} has the unit {unit!r}, which neuroglancer refuses → write it out, such as nanometer",
             )
 

@@ -7,9 +7,9 @@ scale has where a chunk is missing is not known. cloud-volume, too heavy for thi
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -24,7 +24,9 @@ from publisher.health.subject import Subject
 DECODES = frozenset({"raw", "jpeg", "png", "compressed_segmentation"})
 MOST_VOXELS = 1 << 24  # of a chunk or shard that are read at once
 FAINT, STRONG = 2, 16  # what jpeg makes of 0 beside other voxels, and what it does not make of it at any quality
-_LINE = 160  # characters of what tensorstore says
+TELL = "those who read it in Python cannot either: write it so that it can be opened"
+_LINE = 200  # characters of what tensorstore says
+_PREFIX = re.compile(r"^[A-Z_]+: ")
 
 
 def available() -> bool:
@@ -37,7 +39,7 @@ class Second:
 
     def __init__(self, volume: Subject, key: str) -> None:
         """Take the volume and the key of its scale; nothing is read yet."""
-        self._volume, self._key = volume, key
+        self._volume, self.key = volume, key
         self._scale = next(scale for scale in volume.info["scales"] if scale["key"].strip("/") == key)
         self._lock = threading.Lock()
 
@@ -47,19 +49,32 @@ class Second:
         return available() and self._scale["encoding"] in DECODES
 
     @cached_property
+    def refusal(self) -> str:
+        """What tensorstore says against opening the scale, which then is not read again; "" if nothing."""
+        with self._lock:  # one set-up for all threads
+            try:
+                _ = self._memory
+                _ = self._in_shards
+            except ValueError as error:
+                return _line(error)
+        return ""
+
+    @cached_property
     def _memory(self) -> tuple[Any, Any]:
         """Return a store in memory that looks like the volume, without shards, and the array that is read from it."""
         import tensorstore as ts  # noqa: PLC0415 - 40 MB of it, in an extra
 
         context = ts.Context()
         store = ts.KvStore.open({"driver": "memory"}, context=context).result()
-        scale = {name: value for name, value in self._scale.items() if name != "sharding"} | {"key": self._key}
+        scale = {name: value for name, value in self._scale.items() if name != "sharding"} | {"key": self.key}
         store.write("info", json.dumps({**self._volume.info, "scales": [scale]}).encode()).result()
         spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
         return store, ts.open(spec, context=context, read=True).result()
 
     @cached_property
     def _in_shards(self) -> Any:  # noqa: ANN401 - tensorstore has no types
+        if self._scale.get("sharding") is None:
+            return None
         import tensorstore as ts  # noqa: PLC0415 - as above
 
         index = self._volume.info["scales"].index(self._scale)
@@ -69,6 +84,8 @@ class Second:
 
     def trouble(self, name: str, data: bytes, grid: Grid, cell: Cell) -> str:
         """Return what tensorstore says against the content of a chunk, or where it is not what we read; "" if nothing."""
+        if self.refusal:
+            return ""
         try:
             seen = self.decoded(name, data, grid, cell)
             if self._scale.get("sharding") is not None and not np.array_equal(self._found(grid, cell), seen):
@@ -81,9 +98,10 @@ class Second:
 
     def decoded(self, name: str, data: bytes, grid: Grid, cell: Cell) -> NDArray[Any]:
         """Return the voxels of a chunk (x, y, z, channel) from its content; raise ValueError where tensorstore cannot."""
-        with self._lock:  # one set-up for all threads
-            store, array = self._memory
-        path = f"{self._key}/{name}"
+        if self.refusal:
+            raise ValueError(self.refusal)
+        store, array = self._memory
+        path = f"{self.key}/{name}"
         store.write(path, data).result()
         try:
             return np.asarray(array[_box(grid, cell)].read().result())
@@ -91,9 +109,9 @@ class Second:
             store.write(path, None).result()
 
     def _found(self, grid: Grid, cell: Cell) -> NDArray[Any]:
-        with self._lock:
-            array = self._in_shards
-        return np.asarray(array[_box(grid, cell)].read().result())
+        if self.refusal:
+            raise ValueError(self.refusal)
+        return np.asarray(self._in_shards[_box(grid, cell)].read().result())
 
     def voxels(self, grid: Grid, cell: Cell, content: bytes | None = None, name: str = "") -> NDArray[Any]:
         """Return the voxels (x, y, z, channel) of a chunk: of its content, or as it lies in its shard.
@@ -123,26 +141,31 @@ class SecondArray:
         import tensorstore as ts  # noqa: PLC0415 - as above
 
         kvstore = {"driver": "file", "path": f"{self._folder.resolve()}/"}
-        try:
-            return ts.open({"driver": self._driver, "kvstore": kvstore}, read=True).result()
-        except ValueError as error:
-            return error
+        return ts.open({"driver": self._driver, "kvstore": kvstore}, read=True).result()
+
+    @cached_property
+    def refusal(self) -> str:
+        """What tensorstore says against opening the array, which then is not read again; "" if nothing."""
+        with self._lock:  # one set-up for all threads
+            try:
+                _ = self._array if available() else None
+            except ValueError as error:
+                return _line(error)
+        return ""
 
     def read(self, grid: Grid, cell: Cell) -> NDArray[Any]:
         """Return the voxels of a chunk, at most its first 2^24; raise ValueError where tensorstore cannot."""
-        with self._lock:
-            array = self._array
-        if isinstance(array, ValueError):
-            raise array
+        if self.refusal:
+            raise ValueError(self.refusal)
         box = _box(grid, cell)
         most = MOST_VOXELS ** (1 / len(box))
         few = tuple(slice(side.start, min(side.stop, side.start + int(most))) for side in box)
         whole = prod(side.stop - side.start for side in box) <= MOST_VOXELS
-        return np.asarray(array[box if whole else few].read().result())
+        return np.asarray(self._array[box if whole else few].read().result())
 
     def trouble(self, grid: Grid, cell: Cell) -> str:
         """Return what tensorstore says against a chunk, "" if nothing, or if it is not there."""
-        if not available():
+        if self.refusal or not available():
             return ""
         try:
             self.read(grid, cell)
@@ -159,59 +182,13 @@ class SecondArray:
         return (seen[..., np.newaxis], (0, 1)) if seen is not None and seen.shape == grid.shape(cell) else None
 
 
-Fetch = Callable[[int, Cell], tuple[NDArray[Any], tuple[int, int]] | None]
-"""Gives the voxels of a chunk by scale and cell, and `Second.faint`; None if nobody knows them."""
-
-
-class Occupied:
-    """Tells whether a scale has anything at the place of a chunk of another, by what its own chunks hold."""
-
-    def __init__(self, fetch: Fetch, grids: list[Grid], *, smooth: bool) -> None:
-        """Take what gives a chunk's voxels by scale and cell, and the grids of the scales.
-
-        In a smooth volume, an image, what a chunk holds may have spread into a voxel beside it in the coarser scale.
-        """
-        self._fetch = lru_cache(maxsize=16)(fetch)
-        self._grids, self._rim = grids, int(smooth)
-
-    def within(self, number: int, factor: tuple[float, ...], low: Cell, high: Cell) -> bool | None:
-        """Whether a scale, so many times coarser than another, has anything from one voxel of that to another."""
-        grid = self._grids[number]
-        begin = [int(-(-at // f)) + self._rim for at, f in zip(low, factor, strict=True)]
-        end = [int(at // f) - self._rim for at, f in zip(high, factor, strict=True)]
-        if any(first >= last for first, last in zip(begin, end, strict=True)):
-            return None
-        cell = tuple((at - o) // n for at, o, n in zip(begin, grid.offset, grid.chunk, strict=True))
-        if not grid.has(cell) or (fetched := self._fetch(number, cell)) is None:
-            return None
-        start = grid.begin(cell)
-        window = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, start, strict=True))
-        highest, (nothing, something) = fetched[0][window].max(), fetched[1]
-        return bool(highest >= something) if highest <= nothing or highest >= something else None
-
-    def solid(self, number: int, factor: tuple[float, ...], cell: Cell) -> bool | None:
-        """Whether a chunk fills a voxel of a scale that is so many times coarser, which then cannot be 0."""
-        fetched = self._fetch(number, cell)
-        if fetched is None or not all(float(f).is_integer() for f in factor):
-            return None
-        seen = np.asarray((fetched[0] >= fetched[1][1]).any(axis=-1))
-        for axis, (f, at) in enumerate(zip(map(int, factor), self._grids[number].begin(cell), strict=True)):
-            seen = _all_of(seen, axis, f, -at % f)
-        return bool(seen.any())
-
-
-def _all_of(seen: NDArray[Any], axis: int, factor: int, first: int) -> NDArray[Any]:
-    """Return where so many in a row along an axis are all true, beginning with the first whole row."""
-    rows = max(0, seen.shape[axis] - first) // factor
-    part = np.take(seen, range(first, first + rows * factor), axis)
-    shape = (*part.shape[:axis], rows, factor, *part.shape[axis + 1 :])
-    return np.asarray(part.reshape(shape).all(axis=axis + 1))
-
-
 def _box(grid: Grid, cell: Cell) -> tuple[slice, ...]:
     rows = zip(grid.begin(cell), grid.shape(cell), strict=True)
     return tuple(slice(begin, begin + size) for begin, size in rows)
 
 
 def _line(error: ValueError) -> str:
-    return " ".join(str(error).split())[:_LINE]
+    """Return what tensorstore says in one line, without what our own finding says already."""
+    words = " ".join(str(error).split())
+    words = _PREFIX.sub("", re.sub(r"Error (?:reading|opening) (?:local file )?\"[^\"]*\"(?: driver)?: ", "", words))
+    return words[:_LINE].rsplit(" ", 1)[0] if len(words) > _LINE else words

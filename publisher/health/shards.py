@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from publisher.formats import sharded
-from publisher.formats.sharded import Broken, Entry, Sharding
+from publisher.formats.sharded import Entry
+from publisher.formats.sharding import Broken, Sharding, morton
 from publisher.health.chunks import name
 from publisher.health.decode import Expected, trouble
 from publisher.health.presence import Cell, Grid, Present
@@ -190,6 +191,12 @@ def cell_of(key: int, cells: tuple[int, ...]) -> Cell | None:
                 key >>= 1
     inside = key == 0 and all(place < count for place, count in zip(at, cells, strict=True))
     return tuple(at) if inside else None
+
+
+def home(scale: Scale, cell: Cell) -> str:
+    """Return the name of the shard that the chunk of a cell belongs into."""
+    key = int(morton([cell], scale.present.cells)[0])
+    return scale.sharding.shard_name(scale.sharding.place(key)[0])
 
 
 def stored(piece_file: str, entry: Entry, scale: Scale) -> bytes:

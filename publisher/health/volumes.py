@@ -10,8 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from publisher.health import arrays, chunks, holes, info, shards
+from publisher.health.occupied import Occupied
 from publisher.health.presence import Cell, Grid
-from publisher.health.readers import Occupied
+from publisher.health.readers import TELL, Second
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 
@@ -22,19 +23,30 @@ def check(volume: Subject, depth: Depth) -> Iterator[Finding]:
 
 
 def _precomputed(volume: Subject, depth: Depth) -> Iterator[Finding]:
-    broken = False
-    for finding in info.check(volume):
-        broken |= finding.severity == "error" and finding.check == "info"
-        yield finding
-    if broken:
+    said = list(info.check(volume))
+    yield from said
+    if any(finding.severity == "error" and finding.check == "info" for finding in said):
         return  # names and lengths would be held against an `info` that is wrong
     in_files, in_shards = chunks.scales(volume), shards.scales(volume)
+    if depth != "quick":
+        of_files, of_shards = in_files.values(), in_shards.values()
+        yield from _refused(volume, [*(scale.second for scale in of_files), *(scale.second for scale in of_shards)])
     yield from chunks.names(volume, shards.taken(volume.files(), in_shards), in_files, depth)
     yield from shards.check(volume, in_shards, depth)
     levels = list(_levels(volume, in_files, in_shards))
     fetch = partial(_voxels, volume, levels, in_files, in_shards)
     grids = [level.present.grid for level in levels]
-    yield from holes.check(volume, levels, depth, Occupied(fetch, grids, smooth=volume.facts.role == "image"))
+    occupied = Occupied(fetch, grids, smooth=volume.facts.role == "image")
+    alike = all(finding.check != "scales" for finding in said)
+    for group in [levels] if alike else [[level] for level in levels]:  # what does not agree proves nothing
+        yield from holes.check(volume, group, depth, occupied)
+
+
+def _refused(volume: Subject, seconds: list[Second]) -> Iterator[Finding]:
+    for second in seconds:
+        if second.able and second.refusal:
+            message = f"tensorstore cannot open scale {second.key}: {second.refusal} → {TELL}"
+            yield volume.finding("readers", "warning", message, "info")
 
 
 def _voxels(
@@ -71,15 +83,12 @@ def _levels(
         else:
             seen = (in_shards[key].present,) if in_shards[key].complete and in_shards[key].files else ()
         for present in seen:
-            yield holes.Level(key, present, voxel, _naming(key, present.grid, in_shards.get(key)))
+            name = partial(chunks.name, present.grid)
+            yield holes.Level(key, present, voxel, name, _file(key, present.grid, in_shards.get(key)))
 
 
-def _naming(key: str, grid: Grid, scale: shards.Scale | None) -> Callable[[Cell], str]:
-    """Return what says where the chunk of a cell is stored."""
+def _file(key: str, grid: Grid, scale: shards.Scale | None) -> Callable[[Cell], str]:
+    """Return what says in which file the chunk of a cell belongs."""
     if scale is None:
         return lambda cell: f"{key}/{chunks.name(grid, cell)}"
-    return partial(_in_shard, scale)
-
-
-def _in_shard(scale: shards.Scale, cell: Cell) -> str:
-    return f"{scale.key}/{chunks.name(scale.present.grid, cell)}"
+    return lambda cell: f"{key}/{shards.home(scale, cell)}"
