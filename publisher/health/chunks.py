@@ -24,6 +24,7 @@ from publisher.parallel import ordered_map
 from publisher.tree import File
 
 _NAME = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)", re.ASCII)
+NEVER_GZIP = frozenset({"jpeg", "png", "jxl", "fpzip", "zfpc", "kempressed"})  # they are compressed inside
 _EXPECTED_FILES = frozenset({"info", "provenance"})  # cloud-volume writes the second
 
 
@@ -167,7 +168,10 @@ def _decodes(piece: _Piece, *, again: bool = False) -> str:
         with open(piece.path, "rb") as file:  # noqa: PTH123 - a million of these
             data = file.read()
         why = trouble(scale.encoding, data, piece.expected) if not piece.gz_name else "is gzip"
-        if why and data.startswith(GZIP_MAGIC):
+        packed = data.startswith(GZIP_MAGIC)
+        if packed != piece.gz_name and (piece.gz_name or scale.encoding in NEVER_GZIP):
+            return ""  # which planning refuses, in its own words
+        if why and packed:
             data = content(data)
             why = trouble(scale.encoding, data, piece.expected)
     except OSError as error:

@@ -23,7 +23,7 @@ from publisher.health.sample import AGAIN, Sample
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
 from publisher.parallel import ordered_map
-from publisher.tree import File
+from publisher.tree import File, is_gzip
 
 _NAME = re.compile(r"([0-9a-f]+)\.shard", re.ASCII)
 _INDEXES = 100  # shards whose indexes `--depth sample` reads, of each scale
@@ -92,11 +92,12 @@ def check(volume: Subject, found: dict[str, Scale], depth: Depth) -> Iterator[Fi
                 shards.append((file, number))
             else:
                 yield volume.finding("shard-name", number[0], number[1], file.relative)
-        if not shards:
+        if not scale.files:
             message = "has no shard → write the scale, or take it out of `info`"
             yield volume.finding("missing", "error", message, scale.key)
         if depth != "quick":
             yield from _contents(volume, scale, shards, depth)
+            scale.complete &= len(shards) == len([file for file in scale.files if file.relative.endswith(".shard")])
 
 
 def _number(scale: Scale, file: File) -> int | tuple[Severity, str]:
@@ -114,8 +115,6 @@ def _number(scale: Scale, file: File) -> int | tuple[Severity, str]:
     wanted = scale.sharding.shard_name(number)
     if own != wanted:
         return "error", f"is not where readers look for it, which is {wanted} → rename it"
-    if file.gz_name:
-        return "error", "is gzip, and readers ask for ranges of a shard → decompress it"
     if file.size_bytes < scale.sharding.index_bytes:
         message = f"is {file.size_bytes:,} bytes long, and its index alone has {scale.sharding.index_bytes:,}"
         return "error", f"{message} → it is cut off, or `minishard_bits` is wrong: write it again"
@@ -127,29 +126,33 @@ def _contents(volume: Subject, scale: Scale, shards: list[tuple[File, int]], dep
     for shard in shards:
         chosen.offer(shard[0].relative, shard)
     looked_at = shards if depth == "full" else chosen.all()
-    scale.complete = len(looked_at) == len(scale.files)
-    keys = _Keys(scale)
+    scale.complete = len(looked_at) == len(shards)
     for file, number in looked_at:
-        found = 0
-        try:
-            for entry, cell in keys.of(file, number):
-                found += 1
-                scale.present.add(cell)
-                piece = _Piece(file, scale, entry, cell)
-                if depth == "full":
-                    yield from _content(volume, piece, again=True)
-                else:
-                    pieces.offer(f"{file.relative} {entry.key}", piece)
-        except (Broken, OSError) as error:
-            scale.complete = False
-            why = error.strerror if isinstance(error, OSError) else error
-            yield volume.finding("shard", "error", f"{why} → write the shard again", file.relative)
-        else:
-            if not found:
-                yield volume.finding("shard", "note", "holds no chunk → nothing to do", file.relative)
+        for item in _indexed(volume, scale, file, number):
+            if isinstance(item, Finding):
+                yield item
+            elif depth == "full":
+                yield from _content(volume, item, again=True)
+            else:
+                pieces.offer(f"{file.relative} {item.entry.key}", item)
     for again, chosen_pieces in pieces.parted(AGAIN):
         for result in ordered_map(partial(_content, volume, again=again), chosen_pieces):
             yield from result
+
+
+def _indexed(volume: Subject, scale: Scale, file: File, number: int) -> Iterator[Finding | _Piece]:
+    """Yield the chunks of a shard by its index, or what is wrong with it."""
+    try:
+        if is_gzip(file.path):  # which planning refuses, in its own words
+            scale.complete = False
+            return
+        for entry, cell in _Keys(scale).of(file, number):
+            scale.present.add(cell)
+            yield _Piece(file, scale, entry, cell)
+    except (Broken, OSError) as error:
+        scale.complete = False
+        why = error.strerror if isinstance(error, OSError) else error
+        yield volume.finding("shard", "error", f"{why} → write the shard again", file.relative)
 
 
 class _Keys:
