@@ -546,7 +546,7 @@ def test_labels_of_64_bits_without_a_fill_value(tmp_path: Path) -> None:
     assert told(volume) == [
         (
             "warning encoding v/.zarray: is 64 bits wide without a fill_value, which neuroglancer cannot draw: its layer "
-            "stays empty, with an error → set `fill_value` to 0"
+            "stays empty → set `fill_value` to 0"
         )
     ]
 
