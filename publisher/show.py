@@ -61,7 +61,7 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
     elif run.plan is not None:
         plan(screen, run.plan, LINES)
         doors(screen, run)
-    found = list(run.health)
+    found = [finding for finding in run.health if finding.severity != "note"]  # `validate` tells those, too
     if run.report is not None:
         found += run.report.findings
         report(screen, run.report)

@@ -56,7 +56,7 @@ def _zarr2(array: Array) -> Iterator[tuple[Any, str]]:
     if array.data_type in _WIDE and meta.get("fill_value") is None:
         yield (
             "warning",
-            f"is 64 bits wide without a fill_value, which neuroglancer cannot draw: its layer stays empty → set `fill_value` to 0",
+            "is 64 bits wide without a fill_value, which neuroglancer cannot draw: its layer stays empty → set `fill_value` to 0",
         )
     if meta.get("filters"):
         names = ", ".join(str(one.get("id")) for one in meta["filters"] if isinstance(one, dict))
