@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from publisher.headers import GZIP_MAGIC
 from publisher.health.decode import Expected, trouble
 from publisher.health.presence import Cell, Grid, Present
@@ -28,6 +30,32 @@ NEVER_GZIP = frozenset({"jpeg", "png", "jxl", "fpzip", "zfpc", "kempressed"})  #
 _EXPECTED_FILES = frozenset({"info", "provenance"})  # cloud-volume writes the second
 
 
+class Chunks:
+    """The grid of one chunk size, and the names of its chunks: looked up by axis, because there may be 10^8 of them."""
+
+    def __init__(self, grid: Grid, voxel_bytes: int) -> None:
+        """Take the grid, and the bytes of a voxel with all its channels."""
+        self.present = Present(grid)
+        self._voxel_bytes = voxel_bytes
+        self._places: list[dict[str, int]] = []
+        self._lengths: list[list[int]] = []
+        for offset, size, chunk in zip(grid.offset, grid.size, grid.chunk, strict=True):
+            edges = [(at, min(chunk, size - at)) for at in range(0, size, chunk)]
+            self._places.append({f"{offset + at}-{offset + at + n}": i for i, (at, n) in enumerate(edges)})
+            self._lengths.append([n for _, n in edges])
+
+    def cell(self, parts: list[str]) -> Cell | None:
+        """Return the cell of a chunk by the three parts of its name, None where it has none."""
+        of_x, of_y, of_z = self._places
+        x, y, z = of_x.get(parts[0]), of_y.get(parts[1]), of_z.get(parts[2])
+        return None if x is None or y is None or z is None else (x, y, z)
+
+    def raw_bytes(self, cell: Cell) -> int:
+        """Return how long the chunk of a cell is without compression."""
+        in_x, in_y, in_z = self._lengths
+        return in_x[cell[0]] * in_y[cell[1]] * in_z[cell[2]] * self._voxel_bytes
+
+
 @dataclass(slots=True)
 class Scale:
     """One scale that is stored as files, and which of its chunks were seen: a grid for each of its chunk sizes."""
@@ -37,27 +65,24 @@ class Scale:
     channels: int
     data_type: str
     block: tuple[int, ...]
-    seen: tuple[Present, ...]
+    grids: tuple[Chunks, ...]
     second: Second
 
-    def place(self, name: str) -> tuple[Present, Cell] | str | None:
+    def place(self, name: str) -> tuple[Chunks, Cell] | str | None:
         """Return the grid and the cell of a chunk by its name; why it has none; None where it is not named like one."""
+        parts = name.split("_")
+        for chunks in self.grids if len(parts) == 3 else ():  # noqa: PLR2004 - x, y, z
+            if (cell := chunks.cell(parts)) is not None:
+                return chunks, cell
         match = _NAME.fullmatch(name)
         if match is None:
             return None
-        x0, x1, y0, y1, z0, z1 = map(int, match.groups())
-        for present in self.seen:
-            grid = present.grid
-            cell = tuple((at - low) // n for at, low, n in zip((x0, y0, z0), grid.offset, grid.chunk, strict=True))
-            if grid.has(cell) and grid.begin(cell) == (x0, y0, z0):
-                shape = grid.shape(cell)
-                if (x0 + shape[0], y0 + shape[1], z0 + shape[2]) == (x1, y1, z1):
-                    return present, cell
+        x0, _, y0, _, z0, _ = map(int, match.groups())
         return self._misplaced((x0, y0, z0))
 
     def _misplaced(self, begin: Cell) -> str:
         """Say what the name of a chunk that is not on the grid should be."""
-        grid = self.seen[0].grid
+        grid = self.grids[0].present.grid
         cell = tuple((at - low) // n for at, low, n in zip(begin, grid.offset, grid.chunk, strict=True))
         if not grid.has(cell):
             box = "_".join(f"{low}-{low + n}" for low, n in zip(grid.offset, grid.size, strict=True))
@@ -72,13 +97,15 @@ class _Piece(NamedTuple):
     path: str
     gz_name: bool
     scale: Scale
-    present: Present
+    chunks: Chunks
     cell: Cell
 
     @property
     def expected(self) -> Expected:
         """What it must hold."""
-        return Expected(self.present.grid.shape(self.cell), self.scale.channels, self.scale.data_type, self.scale.block)
+        return Expected(
+            self.chunks.present.grid.shape(self.cell), self.scale.channels, self.scale.data_type, self.scale.block
+        )
 
 
 def name(grid: Grid, cell: Cell) -> str:
@@ -94,7 +121,8 @@ def scales(volume: Subject) -> dict[str, Scale]:
         if scale.get("sharding") is None:
             offset = tuple(int(n) for n in scale.get("voxel_offset") or (0, 0, 0))
             size = tuple(int(n) for n in scale["size"])
-            grids = tuple(Present(Grid(size, tuple(chunk), offset)) for chunk in scale["chunk_sizes"])
+            voxel_bytes = np.dtype(volume.facts.data_type).itemsize * volume.facts.channels
+            grids = tuple(Chunks(Grid(size, tuple(chunk), offset), voxel_bytes) for chunk in scale["chunk_sizes"])
             block = tuple(scale.get("compressed_segmentation_block_size") or ())
             facts = volume.facts
             key = scale["key"].strip("/")
@@ -141,9 +169,9 @@ def _named(volume: Subject, file: File, found: dict[str, Scale]) -> Iterator[Fin
         message = f"{place} → readers never ask for it: is `info` right, or was it written for another grid?"
         yield volume.finding("chunk-name", "error", message, file.relative)
         return
-    present, cell = place
-    present.add(cell)
-    piece = _Piece(file.relative, file.path, file.gz_name, scale, present, cell)
+    chunks, cell = place
+    chunks.present.add(cell)
+    piece = _Piece(file.relative, file.path, file.gz_name, scale, chunks, cell)
     if why := _length(file, piece):
         yield volume.finding("chunk", "error", f"{why} → write the chunk again", file.relative)
     else:
@@ -179,7 +207,7 @@ def _decodes(piece: _Piece, *, again: bool = False) -> str:
     except zlib.error as error:
         return f"is gzip that is not whole: {error}"
     if not why and again and scale.second.able:
-        grid = piece.present.grid
+        grid = piece.chunks.present.grid
         return scale.second.trouble(name(grid, piece.cell), data, grid, piece.cell)
     return why
 
@@ -188,7 +216,7 @@ def _length(file: File, piece: _Piece) -> str:
     """Return what is wrong with the length of the file itself: of a raw chunk without gzip it is known exactly."""
     if file.size_bytes == 0:
         return "is empty"
-    if piece.scale.encoding == "raw" and not file.gz_name and file.size_bytes != piece.expected.size_bytes:
+    if piece.scale.encoding == "raw" and not file.gz_name and file.size_bytes != piece.chunks.raw_bytes(piece.cell):
         return _decodes(piece)
     return ""
 

@@ -62,7 +62,9 @@ class Present:
         """Take a cell of the grid as stored."""
         self.count += 1
         if self._bits:
-            at = sum(place * step for place, step in zip(cell, self._steps, strict=True))
+            at = 0
+            for place, step in zip(cell, self._steps):  # noqa: B905 - a million of these
+                at += place * step
             self._bits[at >> 3] |= 1 << (at & 7)
 
     def array(self) -> NDArray[Any]:

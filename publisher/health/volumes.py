@@ -79,7 +79,7 @@ def _levels(
     for scale in volume.facts.scales:
         key, voxel = scale.key.strip("/"), holes.voxel(scale.voxel_size_nm)
         if key in in_files:
-            seen = in_files[key].seen
+            seen = tuple(grid.present for grid in in_files[key].grids)
         else:
             seen = (in_shards[key].present,) if in_shards[key].complete and in_shards[key].files else ()
         for present in seen:
