@@ -171,7 +171,8 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
         staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=reread, progress=progress
     )
     if ill := (*staged.problems, *health.problems(run.health, "error", staged.trees)):
-        raise InvalidInput([*ill, *_further_problems(staged)])
+        named = {problem.where for problem in ill}
+        raise InvalidInput([*ill, *(other for other in _further_problems(staged) if other.where not in named)])
     trees = []
     for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url):
         path = folder / "scenes" / f"{view.ref.name}.json"
