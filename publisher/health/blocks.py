@@ -77,14 +77,17 @@ def _sized(data: bytes | int | None, array: Array, shape: tuple[int, ...]) -> No
     """Hold the length of decoded bytes, as far as it is known, against a shape."""
     length = len(data) if isinstance(data, bytes) else data
     wanted = prod(shape) * itemsize(array.data_type)
-    if length is not None and length != wanted:
+    if length is not None and wanted and length != wanted:
         words = f"{' x '.join(map(str, shape))} voxels of {array.data_type}"
         raise Bad(f"holds {length:,} bytes, but {words} are {wanted:,}")
 
 
 def itemsize(data_type: str) -> int:
-    """Return the bytes of a voxel."""
-    return int(np.dtype(data_type).itemsize)
+    """Return the bytes of a voxel, 0 for a type that is no number of a fixed size."""
+    try:
+        return int(np.dtype(data_type).itemsize)
+    except TypeError:
+        return 0
 
 
 def _undone(chain: list[JSON], data: bytes) -> bytes | int | None:

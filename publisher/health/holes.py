@@ -73,7 +73,8 @@ def _told(volume: Subject, level: Level, *, proved: bool) -> Finding:
         message = f"{missing}: {because} → nothing to do{others}"
         return volume.finding("missing", "note", message, level.place)
     first = ", ".join(level.name(cell) for cell in present.holes(_NAMED))
-    message = f"{missing}, first {first} → write them; or, if they are empty, write zeros so that nobody need wonder"
+    named = f", first {first}" if first else ""
+    message = f"{missing}{named} → write them; or, if they are empty, write zeros so that nobody need wonder"
     return volume.finding("missing", "warning", message, level.place)
 
 

@@ -49,7 +49,10 @@ def check(volume: Subject) -> Iterator[Finding]:
     if facts.role == "segmentation" and facts.data_type.startswith("float"):
         message = f"is a segmentation of {facts.data_type} → labels are whole numbers: write them as uint32 or uint64"
         yield volume.finding("info", "error", message, "info")
-    if facts.role == "segmentation" and facts.channels != 1:
+    if facts.channels < 1:
+        message = f"`num_channels` is {facts.channels} → it is 1 or more"
+        yield volume.finding("info", "error", message, "info")
+    if facts.role == "segmentation" and facts.channels > 1:
         message = (
             f"is a segmentation of {facts.channels} channels → labels have one: publish each as a volume of its own"
         )

@@ -38,15 +38,17 @@ class Occupied:
             return None
         start = grid.begin(cell)
         window = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, start, strict=True))
-        highest, (nothing, something) = fetched[0][window].max(), fetched[1]
-        return bool(highest >= something) if highest <= nothing or highest >= something else None
+        part, (nothing, something) = fetched[0][window], fetched[1]
+        if nothing == 0:
+            return bool((part != 0).any())
+        return None if nothing < part.max() < something else bool(part.max() >= something)
 
     def solid(self, number: int, factor: tuple[float, ...], cell: Cell) -> bool | None:
         """Whether a chunk fills a voxel of a scale that is so many times coarser, which then cannot be 0."""
         fetched = self._fetch(number, cell)
         if fetched is None or not all(float(f).is_integer() for f in factor):
             return None
-        seen = np.asarray((fetched[0] >= fetched[1][1]).any(axis=-1))
+        seen = np.asarray((fetched[0] >= fetched[1][1] if fetched[1][0] else fetched[0] != 0).any(axis=-1))
         for axis, (f, at) in enumerate(zip(map(int, factor), self._grids[number].begin(cell), strict=True)):
             seen = _all_of(seen, axis, f, -at % f)
         return bool(seen.any())

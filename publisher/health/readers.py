@@ -73,8 +73,8 @@ class Second:
 
     @cached_property
     def _in_shards(self) -> Any:  # noqa: ANN401 - tensorstore has no types
-        if self._scale.get("sharding") is None:
-            return None
+        if self._scale.get("sharding") is None or not (self._volume.folder / "info").is_file():
+            return None  # of a disk it does not read info.gz, as it does of the web
         import tensorstore as ts  # noqa: PLC0415 - as above
 
         index = self._volume.info["scales"].index(self._scale)
@@ -88,7 +88,7 @@ class Second:
             return ""
         try:
             seen = self.decoded(name, data, grid, cell)
-            if self._scale.get("sharding") is not None and not np.array_equal(self._found(grid, cell), seen):
+            if self._in_shards is not None and not np.array_equal(self._found(grid, cell), seen):
                 return "is another chunk for tensorstore than by the shard's index as it is specified"
         except ValueError as error:
             return f"tensorstore cannot decode it: {_line(error)}"
@@ -109,7 +109,7 @@ class Second:
             store.write(path, None).result()
 
     def _found(self, grid: Grid, cell: Cell) -> NDArray[Any]:
-        if self.refusal:
+        if self.refusal or self._in_shards is None:
             raise ValueError(self.refusal)
         return np.asarray(self._in_shards[_box(grid, cell)].read().result())
 

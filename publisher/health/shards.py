@@ -26,6 +26,7 @@ from publisher.parallel import ordered_map
 from publisher.tree import File, is_gzip
 
 _NAME = re.compile(r"([0-9a-f]+)\.shard", re.ASCII)
+_KEYS = 20_000  # chunks of each scale after which it begins no further index
 _INDEXES = 100  # shards whose indexes `--depth sample` reads, of each scale
 
 
@@ -128,6 +129,9 @@ def _contents(volume: Subject, scale: Scale, shards: list[tuple[File, int]], dep
     looked_at = shards if depth == "full" else chosen.all()
     scale.complete = len(looked_at) == len(shards)
     for file, number in looked_at:
+        if depth != "full" and scale.present.count > _KEYS:
+            scale.complete = False
+            break
         for item in _indexed(volume, scale, file, number):
             if isinstance(item, Finding):
                 yield item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from pathlib import Path
@@ -22,7 +23,7 @@ from publisher.health.subject import Depth
 from publisher.objects import Finding
 from publisher.record import Described
 from publisher.tree import Tree
-from tests.health.makers import chunks, edit, precomputed, told, write_json
+from tests.health.makers import array, chunks, edit, precomputed, told, write_json
 
 MANIFEST = """\
 schema: 1
@@ -180,6 +181,37 @@ def test_what_cloud_volume_writes_has_no_finding(tmp_path: Path) -> None:
         volume.commit_provenance()
         volume[:] = np.random.default_rng(1).integers(1, 9, (100, 90, 70, 1)).astype(dtype)
         assert told(tmp_path / encoding, "full") == []
+
+
+def test_an_info_that_is_stored_as_gzip(tmp_path: Path) -> None:
+    for layout in ("gz", "sharded"):
+        volume = precomputed(tmp_path / layout, "compressed_segmentation", "uint64", "segmentation", layout)
+        packed = gzip.compress((volume / "info").read_bytes())
+        (volume / "info").unlink()
+        (volume / "info.gz").write_bytes(packed)
+        assert told(volume, "full") == []
+
+
+def test_values_below_zero_and_below_one_are_something(tmp_path: Path) -> None:
+    """What a coarser scale has is looked for as it is: -1 and 0.5 are as good as 200."""
+    for dtype, value in (("int16", -1), ("float32", 0.5)):
+        volume = precomputed(tmp_path / dtype, "raw", dtype)
+        for path in chunks(volume):
+            count = path.stat().st_size // np.dtype(dtype).itemsize
+            path.write_bytes(np.full(count, value, dtype).tobytes())
+        assert told(volume) == []
+        (volume / "8_8_8/32-64_32-64_0-32").unlink()
+        hint = "write the chunk again; if it is empty on purpose, write the other scale again"
+        assert told(volume) == [
+            f"error missing v/8_8_8/32-64_32-64_0-32: is not stored, but scale 16_16_16 has data there → {hint}"
+        ]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "complex64", "float64"])
+def test_types_that_are_not_shown_break_nothing(dtype: str, tmp_path: Path) -> None:
+    said = told(array(tmp_path / "v", "zarr", dtype, {"fill_value": None}), "full")
+    assert len(said) == 1
+    assert "which neuroglancer cannot show: its layer stays empty" in said[0]
 
 
 def test_large_volumes_without_a_pyramid(tmp_path: Path) -> None:
