@@ -20,7 +20,7 @@ from publisher.health.sample import SAMPLE
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
 
-MAX_COMPARED = 1 << 26  # cells of a grid that are held as bytes to compare two scales
+MAX_COMPARED = 1 << 22  # cells of a grid that are compared with another scale's, in at most 100 MB
 SPARSE = 0.9  # of a segmentation's chunks: where fewer are stored, empty ones were left out on purpose
 _NAMED = 3
 
