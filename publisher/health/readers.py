@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -29,6 +29,7 @@ _LINE = 200  # characters of what tensorstore says
 _PREFIX = re.compile(r"^[A-Z_]+: ")
 
 
+@cache
 def available() -> bool:
     """Whether there is a second reader."""
     return find_spec("tensorstore") is not None

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from publisher import health
 from publisher.artifacts.volume import look
 from publisher.cli import app
-from publisher.health import decode, volumes
+from publisher.health import decode, readers, volumes
 from publisher.health.decode import Expected
 from publisher.health.gathered import NAMED, Gathered
 from publisher.health.sample import Sample
@@ -212,6 +212,24 @@ def test_types_that_are_not_shown_break_nothing(dtype: str, tmp_path: Path) -> N
     said = told(array(tmp_path / "v", "zarr", dtype, {"fill_value": None}), "full")
     assert len(said) == 1
     assert "which neuroglancer cannot show: its layer stays empty" in said[0]
+
+
+def test_without_a_second_reader_the_first_still_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "available", lambda: False)
+    volume = precomputed(tmp_path / "v", "compressed_segmentation", "uint64", "segmentation")
+    assert told(volume, "full") == []
+    lost, cut = chunks(volume)[20], chunks(volume)[21]
+    cut.write_bytes(cut.read_bytes()[:-400])
+    lost.unlink()
+    assert told(volume) == [
+        f"error chunk v/8_8_8/{cut.name}: is cut off: a block's values lie beyond its end → write the chunk again",
+        (
+            f"warning missing v/8_8_8: 1 of its 36 chunks is not stored, and reads as empty, first {lost.name} → "
+            "write them; or, if they are empty, write zeros so that nobody need wonder"
+        ),
+    ]
+    zarr = array(tmp_path / "z", "zarr3")
+    assert told(zarr, "full") == []
 
 
 def test_large_volumes_without_a_pyramid(tmp_path: Path) -> None:
