@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from publisher.errors import Problem
-from publisher.health import volumes
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
 from publisher.health.subject import Depth, Kind, Subject, subjects
@@ -24,9 +25,19 @@ from publisher.tree import Tree
 Check = Callable[[Subject, Depth], Iterator[Finding]]
 Together = Callable[[Sequence[Subject], Depth], Iterator[Finding]]
 
+
+def _later(name: str) -> Callable[[Any, Depth], Iterator[Finding]]:
+    """Return the check of a module here, imported when it is first asked: a rerun that remembers need not wait for numpy."""
+
+    def look(looked_at: Any, depth: Depth) -> Iterator[Finding]:  # noqa: ANN401 - a subject, or all of them
+        yield from import_module(f"{__name__}.{name}").check(looked_at, depth)
+
+    return look
+
+
 # The checks of one folder, by what it holds; and those that look from one layer to another.
 CHECKS: dict[Kind, Check] = {
-    "volume": volumes.check,
+    "volume": _later("volumes"),
 }
 TOGETHER: tuple[Together, ...] = ()
 
