@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from publisher import manifest, plan, publish, scene, stage, work
+from publisher import health, manifest, plan, publish, scene, stage, work
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -49,7 +49,7 @@ def release(
         path: of the manifest.
         to: the target, by name, URL or path; the manifest's first where nothing is said.
         until: the last step.
-        depth: how much of the content verify reads.
+        depth: how much of the content is read, before it is sent by the checks of its health, and after by verify.
         access: whether CORS and public reading are set, too.
         reread: whether sources are read that seem to be as they were.
         progress: who is told.
@@ -63,7 +63,7 @@ def release(
         run.ledger.reread = reread
     with work.only_one(run.folder):
         with timed(run.seconds, "stage"):
-            run.staged = _staged(run, progress)
+            run.staged = _staged(run, depth, progress)
         if until == "stage":
             return run
         with timed(run.seconds, "plan"):
@@ -133,11 +133,11 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     return runs
 
 
-def validate(path: Path, progress: Progress = SILENCE) -> Run:
+def validate(path: Path, progress: Progress = SILENCE, *, depth: Depth = "sample") -> Run:
     """Look at a manifest and everything that it names; write nothing but the work folder."""
     run = Run(manifest.load(path), Nowhere())
     with work.only_one(run.folder):
-        run.staged = _staged(run, progress)
+        run.staged = _staged(run, depth, progress)
         run.plan = _planned(run, run.staged, None, progress)
     return run
 
@@ -162,18 +162,24 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     return scene.build(loaded.release, staged.artifacts, base), base
 
 
-def _staged(run: Run, progress: Progress) -> Staged:
-    """Stage the artifacts, and the scenes that show them."""
+def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
+    """Stage the artifacts, look at their health, and stage the scenes that show them."""
     folder = run.folder / "stage"
     staged = stage.stage(run.manifest, folder, avoid=run.root, progress=progress)
-    if staged.problems:
-        raise InvalidInput([*staged.problems, *_further_problems(staged)])
+    reread = run.ledger is not None and run.ledger.reread
+    run.health = health.check(
+        staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=reread, progress=progress
+    )
+    if ill := (*staged.problems, *health.problems(run.health, "error", staged.trees)):
+        named = {problem.where for problem in ill}
+        raise InvalidInput([*ill, *(other for other in _further_problems(staged) if other.where not in named)])
     trees = []
     for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url):
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
-    return replace(staged, trees=(*staged.trees, *trees))
+    warnings = health.problems(run.health, "warning", staged.trees)
+    return replace(staged, trees=(*staged.trees, *trees), warnings=(*staged.warnings, *warnings))
 
 
 def _further_problems(staged: Staged) -> tuple[Problem, ...]:

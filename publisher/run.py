@@ -18,7 +18,7 @@ from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Un
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.manifest.checks import address_trouble
-from publisher.objects import Ability, AccessChange, Entry, Plan, Report
+from publisher.objects import Ability, AccessChange, Entry, Finding, Plan, Report
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
 from publisher.targets import LocalTarget, Reach, Target, open_target
@@ -44,6 +44,7 @@ class Run:
     ledger: Ledger | None = None
     name: str = ""  # of the target in the manifest; "" for one that was given by URL or path
     staged: Staged | None = None
+    health: tuple[Finding, ...] = ()  # what was found before anything was sent
     plan: Plan | None = None
     published: Published | None = None
     report: Report | None = None

@@ -22,7 +22,7 @@ class Until(StrEnum):
 
 
 class Depth(StrEnum):
-    """How much of the content `verify` reads."""
+    """How much of the content the checks read."""
 
     QUICK = "quick"
     SAMPLE = "sample"

@@ -25,13 +25,15 @@ from publisher.console import Screen, guarded
 from publisher.words import count
 
 
-def validate(manifest: ManifestPath, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Check schema, sources, formats and links: all problems at once, each with file:line:column."""
+def validate(
+    manifest: ManifestPath, depth: DepthOption = Depth.SAMPLE, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """Check schema, sources, formats, links and the health of the data: all problems at once, each with its place."""
     screen = Screen(as_json, quiet)
     with guarded(screen), screen.progress() as progress:
         from publisher import pipeline  # noqa: PLC0415
 
-        run = pipeline.validate(manifest, progress)
+        run = pipeline.validate(manifest, progress, depth=depth.value)
         assert run.staged is not None
         assert run.plan is not None
         total = show.total(run.plan)
@@ -47,6 +49,7 @@ def validate(manifest: ManifestPath, as_json: AsJson = False, quiet: Quiet = Fal
         release=release.version,
         problems=[],
         warnings=[str(w) for w in run.staged.warnings],
+        findings=show.findings(run.health),
         **total,
     )
 
