@@ -35,7 +35,7 @@ def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
     """Build all levels of a surface: vertices (n, 3) in nm, faces (m, 3) as rows of it; at least one has an area."""
     low, high = vertices_nm[faces].min(axis=(0, 1)), vertices_nm[faces].max(axis=(0, 1))
     extent = float((high - low).max())
-    step, count = _grid(extent, _resolution(vertices_nm, faces), len(faces), bits)
+    step, count = grid(extent, _resolution(vertices_nm, faces), len(faces), bits)
     origin = (np.floor(low / step) * step).astype(np.float32).astype(np.float64)
     width = (1 << bits) - 1
     levels, data, nodes = [], [], np.empty((0, 3), np.int64)
@@ -53,7 +53,7 @@ def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
     return Built(Manifest((step * width,) * 3, (x, y, z), tuple(levels)), b"".join(data))
 
 
-def _grid(extent_nm: float, edge_nm: float, faces: int, bits: int) -> tuple[float, int]:
+def grid(extent_nm: float, edge_nm: float, faces: int, bits: int) -> tuple[float, int]:
     """Return the step at full detail in nm and the number of levels, so that the coarsest is a single fragment."""
     width = (1 << bits) - 1
     step = STEP_NM[bits]

@@ -13,7 +13,7 @@ from publisher.formats.surfaces.surface import Surface, open_edges, repaired
 
 __all__ = ["Surface", "open_edges", "read", "repaired"]
 
-_READERS = {".obj": obj.read, ".ply": ply.read, ".stl": stl.read, ".ngmesh": ngmesh.read, ":0": ngmesh.read_manifest}
+READERS = {".obj": obj.read, ".ply": ply.read, ".stl": stl.read, ".ngmesh": ngmesh.read, ":0": ngmesh.read_manifest}
 
 
 def read(path: Path, where: str) -> Surface:
@@ -26,7 +26,7 @@ def read(path: Path, where: str) -> Surface:
             has lines.
 
     """
-    reader = next(reader for suffix, reader in _READERS.items() if path.name.endswith(suffix))
+    reader = next(reader for suffix, reader in READERS.items() if path.name.endswith(suffix))
     surface = reader(path, where)
     if problems := list(surface.problems(where)):
         raise InvalidInput(problems)
