@@ -21,6 +21,7 @@ STEP_NM = {16: 0.25, 10: 2.0}
 FACES = 1 << 15  # of a fragment, on average at the most: a request is then some 100 KB
 LEAST = 1000  # faces; they are 5 KB, and with fewer the thin branches of a neuron are gone
 EDGES = 16  # edges, on average, that a fragment is wide at the most where its step had to grow
+SAGITTA = 8  # how much longer an edge is than what it cuts off a bend of its own radius: a level's resolution is that
 _SHARE = 4  # a level has a quarter of the faces of the finer one: half the resolution of a surface
 
 
@@ -35,7 +36,7 @@ def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
     """Build all levels of a surface: vertices (n, 3) in nm, faces (m, 3) as rows of it; at least one has an area."""
     low, high = vertices_nm[faces].min(axis=(0, 1)), vertices_nm[faces].max(axis=(0, 1))
     extent = float((high - low).max())
-    step, count = grid(extent, _resolution(vertices_nm, faces), len(faces), bits)
+    step, count = grid(extent, _edge(vertices_nm, faces), len(faces), bits)
     origin = (np.floor(low / step) * step).astype(np.float32).astype(np.float64)
     width = (1 << bits) - 1
     levels, data, nodes = [], [], np.empty((0, 3), np.int64)
@@ -46,7 +47,7 @@ def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
         nodes = np.unique(np.concatenate([nodes >> 1, np.array(list(found), np.int64).reshape(-1, 3)]), axis=0)
         nodes = nodes[np.argsort(z_order(nodes))]
         pieces = [found.get((x, y, z), b"") for x, y, z in nodes.tolist()]
-        scale = max(scale, _resolution(points, corners))
+        scale = max(scale, _edge(points, corners) / SAGITTA)
         levels.append(Level(scale, nodes.astype(np.uint32), np.array([len(piece) for piece in pieces], np.uint32)))
         data += pieces
     x, y, z = origin.tolist()
@@ -74,7 +75,7 @@ def _coarser(vertices: Floats, faces: Whole, count: int) -> Iterator[tuple[Float
     for lod in range(count):
         if lod and len(faces) > LEAST:
             target = max(LEAST, len(faces) // _SHARE)
-            unit = _resolution(vertices, faces)  # its thresholds are made for edges of about one
+            unit = _edge(vertices, faces)  # its thresholds are made for edges of about one
             scaled = vertices / unit
             points, corners = fast_simplification.simplify(scaled, faces.astype(np.int32), target_count=target)
             if len(corners):
@@ -82,7 +83,7 @@ def _coarser(vertices: Floats, faces: Whole, count: int) -> Iterator[tuple[Float
         yield vertices, faces
 
 
-def _resolution(vertices: Floats, faces: Whole) -> float:
+def _edge(vertices: Floats, faces: Whole) -> float:
     """Return how long an edge is on average, in the units of the vertices."""
     corners = vertices[faces]
     return float(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).mean())
