@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 TYPE = "neuroglancer_multilod_draco"
 BITS = (16, 10)
-_IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
 
 
 class Broken(ValueError):
@@ -87,7 +87,7 @@ def info(bits: int, lod_scale_multiplier: float, sharding: dict[str, Any] | None
     made: dict[str, Any] = {
         "@type": TYPE,
         "vertex_quantization_bits": bits,
-        "transform": list(_IDENTITY),
+        "transform": list(IDENTITY),
         "lod_scale_multiplier": lod_scale_multiplier,
     }
     return made if sharding is None else made | {"sharding": sharding}

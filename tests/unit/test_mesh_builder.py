@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from typing import Any
 import DracoPy
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from publisher.builders import cut, levels, mesh_sources, meshes
 from publisher.builders.meshes import Options
 from publisher.errors import InvalidInput
-from publisher.formats import multires, sharded
+from publisher.facts import Facts, MeshFacts
+from publisher.formats import multires, precomputed, sharded
 from publisher.formats.sharded import Sharding
 from tests import shapes
 
@@ -365,3 +368,33 @@ def test_without_the_extra_it_says_what_to_install(
     assert "needs DracoPy" in problem
     assert 'pip install ".[mesh]"' in problem
     assert made(source, tmp_path / "work", FORMS["legacy"]).facts.count == 2
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_that_passes_through_is_looked_at(form: str, built: Any, tmp_path: Path) -> None:
+    """What somebody else built has the same facts, as far as they can be read: the box of nodes is wider."""
+    own = built[form].facts
+    seen = precomputed.mesh_facts(built[form].folder, "")
+    assert (seen.form, seen.sharded, seen.count, seen.ids) == (own.form, own.sharded, own.count, own.ids)
+    (low, high), (own_low, own_high) = np.array(seen.bounds_nm), np.array(own.bounds_nm)
+    assert (low <= own_low + 0.01).all()
+    assert (high >= own_high - 0.01).all()
+    assert (high - low).max() < 1.6 * (own_high - own_low).max()
+    assert (seen.vertex_nm is not None) == (form == "legacy")
+    if form == "legacy":  # as cloud-volume stores them
+        for name, data in files(built[form].folder).items():
+            path = tmp_path / (f"{name}.gz" if name != "info" else name)
+            path.write_bytes(gzip.compress(data) if name != "info" else data)
+        assert precomputed.mesh_facts(tmp_path, "") == seen
+
+
+def test_a_folder_that_is_damaged_is_described_by_its_info(built: Any, tmp_path: Path) -> None:
+    (tmp_path / "info").write_bytes((built["sharded"].folder / "info").read_bytes())
+    (tmp_path / "0.shard").write_bytes(b"short")
+    facts = precomputed.mesh_facts(tmp_path, "seg")
+    assert (facts.form, facts.sharded, facts.segmentation, facts.count) == ("multiresolution", True, "seg", 0)
+
+
+def test_older_records_can_be_read() -> None:
+    old = {"form": "legacy", "sharded": False, "segmentation": "s", "kind": "meshes"}
+    assert TypeAdapter(Facts).validate_python(old) == MeshFacts("legacy", sharded=False, segmentation="s")

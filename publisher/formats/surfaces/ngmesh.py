@@ -17,7 +17,11 @@ from publisher.formats.surfaces.surface import Surface
 
 def read(path: Path, where: str) -> Surface:
     """Read one fragment; raise InvalidInput where its size cannot be."""
-    data = path.read_bytes()
+    return decode(path.read_bytes(), where)
+
+
+def decode(data: bytes, where: str) -> Surface:
+    """Return the surface that a fragment's bytes are; raise InvalidInput where their number cannot be."""
     count = int.from_bytes(data[:4], "little")
     if len(data) < 4 + 12 * count or (len(data) - 4 - 12 * count) % 12:
         message = f"is {len(data)} bytes long, which {count} vertices and whole faces cannot be"
