@@ -14,7 +14,6 @@ from publisher.tree import Tree
 from publisher.units import nanometres
 
 Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm)$")]
-Segment = Annotated[int, Field(gt=0, lt=1 << 64)]
 
 
 class Meshes(OfSegments):
@@ -29,19 +28,28 @@ class Meshes(OfSegments):
     """What is built: several levels of detail (draco), or neuroglancer's first format, which more programs read."""
     sharded: Literal["auto"] | bool = "auto"
     """Whether the meshes are packed into a few shards; `auto` does so from 1,000 meshes up."""
-    ids: Literal["numbered"] | dict[str, Segment] = Field(default_factory=dict)
-    """Segment ids of files whose names are none, by name without its ending; `numbered` counts them from 1."""
+    ids: dict[str, int] = Field(default_factory=dict)
+    """Segment ids of files whose names are none, by name without its ending; the viewer lists the names."""
+    numbered: bool = False
+    """Files whose names are no segment ids are counted from 1, in the order of their names; the viewer lists these."""
     vertex_quantization_bits: Literal[16, 10] = 16
     """Bits of a coordinate within a fragment."""
     lod_scale_multiplier: Annotated[float, Field(gt=0)] = 1
     """Above 1, the viewer shows finer levels from further away."""
-    transform: Annotated[tuple[float, ...], Field(min_length=12, max_length=12)] | None = None
+    transform: tuple[float, ...] = ()
     """Applied to the vertices in nm: three rows of four numbers, the last of each a shift."""
 
     @model_validator(mode="after")
-    def _legacy_is_whole(self) -> Meshes:
+    def _fits(self) -> Meshes:
         if self.format == "legacy" and self.sharded is True:
             raise PydanticCustomError("sharded", "legacy meshes cannot be sharded: leave out one of the two")
+        if self.transform and len(self.transform) != 12:  # noqa: PLR2004 - 3 x 4
+            given = {"count": len(self.transform)}
+            raise PydanticCustomError("transform", "transform has {count} numbers, not three rows of four", given)
+        for name, segment in self.ids.items():
+            if not 0 < segment < 1 << 64:
+                message = "the id of {name} is {segment}: ids are whole numbers above 0"
+                raise PydanticCustomError("ids", message, {"name": name, "segment": segment})
         return self
 
     def stage(self, bench: Bench) -> Made:
@@ -60,15 +68,23 @@ class Meshes(OfSegments):
             sharded=None if self.sharded == "auto" else self.sharded,
             bits=self.vertex_quantization_bits,
             lod_scale_multiplier=self.lod_scale_multiplier,
-            transform=self.transform or (),
+            transform=self.transform,
         )
-        sources = mesh_sources.find(bench.source, self.ids)
+        sources = mesh_sources.find(bench.source, self.ids, numbered=self.numbered)
         built = meshes.build(sources, bench.work / "meshes" / self.name, options, segmentation=self.segmentation or "")
         tree = Tree(self.name, bench.key, built.folder, role=precomputed.roles(built.folder))
         return Made((tree,), built.facts, warnings=built.notes)
 
     def _as_it_is(self, bench: Bench) -> Made:
-        built = {"format", "sharded", "ids", "vertex_quantization_bits", "lod_scale_multiplier", "transform"}
+        built = {
+            "format",
+            "sharded",
+            "ids",
+            "numbered",
+            "vertex_quantization_bits",
+            "lod_scale_multiplier",
+            "transform",
+        }
         if given := sorted(built & self.model_fields_set):
             message = f"has {', '.join(given)}, which are for meshes that are built; {bench.source.name} is precomputed"
             raise InvalidInput(Problem("", message, "leave them out: it is published as it is"))

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from publisher.errors import Problem
 from publisher.tree import Tree, walk
@@ -26,12 +26,13 @@ class Source(NamedTuple):
     """What messages call the file, if not by its path."""
 
 
-def find(folder: Path, ids: Mapping[str, int] | Literal["numbered"]) -> Iterator[Source | Problem]:
+def find(folder: Path, ids: Mapping[str, int], *, numbered: bool = False) -> Iterator[Source | Problem]:
     """Yield the meshes of a folder in the order of their names, and what is wrong with names.
 
     Args:
         folder: holds files whose names end in one of `SUFFIXES`; others, and folders, are left alone.
-        ids: segments of names (without their ending) that are none; "numbered" counts such names from 1 in their order.
+        ids: segments of names (without their ending) that are none.
+        numbered: whether further names that are none are counted from 1, in their order.
 
     """
     if not folder.is_dir():
@@ -39,8 +40,7 @@ def find(folder: Path, ids: Mapping[str, int] | Literal["numbered"]) -> Iterator
         return
     with os.scandir(folder) as entries:
         manifests = any(entry.name.endswith(":0") for entry in entries)
-    given: Mapping[str, int] = {} if isinstance(ids, str) else ids
-    unused, number = set(given), 0
+    unused, number = set(ids), 0
     for file in walk(Tree("", "", folder)):
         if isinstance(file, Problem):
             yield file
@@ -49,16 +49,16 @@ def find(folder: Path, ids: Mapping[str, int] | Literal["numbered"]) -> Iterator
         if not suffix or "/" in file.relative or (manifests and suffix == ".ngmesh"):  # a fragment of a manifest's
             continue
         stem, path = file.relative.removesuffix(suffix), Path(file.path)
-        if stem in given:
+        if stem in ids:
             unused.discard(stem)
-            yield Source(given[stem], path, stem)
+            yield Source(ids[stem], path, stem)
         elif _ID.fullmatch(stem) and int(stem) < 1 << 64:
             yield Source(int(stem), path)
-        elif ids == "numbered":
+        elif numbered:
             number += 1
             yield Source(number, path, stem)
         else:
-            hint = f"name it <segment id>{suffix}, or give `ids: {{{stem}: 1, …}}` (or `ids: numbered`): its name is then shown"
+            hint = f"name it <segment id>{suffix}, or give `ids: {{{stem}: 1, …}}` (or `numbered: true`): its name is then shown"
             yield Problem(str(path), "is not named after a segment", hint)
     for name in sorted(unused):
         yield Problem("", f"has an id for {name!r}, and no file is called that", "correct the name in `ids`")

@@ -46,7 +46,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for name, options in FORMS.items():
         built = meshes.build(mesh_sources.find(source, {}), root / "work" / name, options)
         (root / name.replace(" ", "-")).symlink_to(built.folder)
-    built = meshes.build(mesh_sources.find(named, "numbered"), root / "work" / "named", Options(8, sharded=True))
+    built = meshes.build(mesh_sources.find(named, {}, numbered=True), root / "work" / "named", Options(8, sharded=True))
     (root / "named").symlink_to(built.folder)
     spoil(root)
     with serve.running(root) as url:

@@ -48,7 +48,8 @@ def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, m
 
 
 def made(source: Path, work: Path, options: Options = FORMS["unsharded"], ids: Any = None) -> meshes.Built:
-    return meshes.build(mesh_sources.find(source, ids or {}), work, options)
+    numbered = ids == "numbered"
+    return meshes.build(mesh_sources.find(source, {} if numbered else ids or {}, numbered=numbered), work, options)
 
 
 def read(folder: Path, segment: int, lod: int | None = None) -> Any:
