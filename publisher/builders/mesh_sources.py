@@ -48,6 +48,8 @@ def find(folder: Path, ids: Mapping[str, int], *, numbered: bool = False) -> Ite
         suffix = next((suffix for suffix in SUFFIXES if file.relative.endswith(suffix)), "")
         if not suffix or "/" in file.relative or (manifests and suffix == ".ngmesh"):  # a fragment of a manifest's
             continue
+        if ":" in file.relative.removesuffix(":0"):
+            continue  # a fragment, such as 12:0:0
         stem, path = file.relative.removesuffix(suffix), Path(file.path)
         if stem in ids:
             unused.discard(stem)

@@ -32,6 +32,9 @@ from publisher.work import write_file
 VERSION = 1  # of what is built; raise it when the same source gives other bytes
 SHARDED_FROM = 1000  # segments: two objects each are then too many requests
 PROPERTIES = "segment_properties"
+FRAGMENT = (
+    ":0:all"  # ends the name of a legacy mesh's only fragment; no `.ngmesh`: with gzip, that is a file of its own
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ def _in_nm(surface: Surface, options: Options) -> Surface:
 def _objects(segment: int, surface: Surface, options: Options) -> dict[str, bytes]:
     """Return the objects of one segment by name; vertices are in nm."""
     if options.form == "legacy":
-        fragment = f"{segment}.ngmesh"
+        fragment = f"{segment}{FRAGMENT}"
         manifest = json.dumps({"fragments": [fragment]}).encode()
         return {fragment: ngmesh.encode(surface.vertices, surface.faces), f"{segment}:0": manifest}
     made = levels.build(surface.vertices, surface.faces, options.bits)
@@ -181,7 +184,7 @@ def _objects(segment: int, surface: Surface, options: Options) -> dict[str, byte
 
 def _sweep(work: Path, ids: Keys, options: Options) -> None:
     """Remove what earlier runs made of meshes that are gone, in another form, or left half written."""
-    forms = ("", ".index") if options.form == "multiresolution" else (":0", ".ngmesh")
+    forms = ("", ".index") if options.form == "multiresolution" else (":0", FRAGMENT)
     for folder, suffixes in ((work / "files", forms), (work / "records", ("",))):
         for path in folder.iterdir():
             if path.is_file() and path.name != "info" and not any(_is_of(path.name, end, ids) for end in suffixes):
