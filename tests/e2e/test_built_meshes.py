@@ -80,7 +80,7 @@ def test_neurons_are_where_they_were(body: str, live: Any, inputs: Path) -> None
     mesh = mesh_of(base, "meshes/neurons", int(body))
     assert shapes.furthest(vertices[::9] * 8, mesh.vertices) < 0.3
     # Of a legacy mesh, cloud-volume drops faces that are there twice, as flat neurites of these files have them.
-    assert shapes.area(mesh.vertices, mesh.faces) == pytest.approx(shapes.area(vertices * 8, faces), rel=1e-3)
+    assert shapes.area(mesh.vertices, mesh.faces) == pytest.approx(shapes.area(vertices * 8, faces), rel=5e-3)
 
 
 @pytest.mark.parametrize(("segment", "name"), [(1, "lh"), (2, "neuropil")])
