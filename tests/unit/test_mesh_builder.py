@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -398,3 +400,28 @@ def test_a_folder_that_is_damaged_is_described_by_its_info(built: Any, tmp_path:
 def test_older_records_can_be_read() -> None:
     old = {"form": "legacy", "sharded": False, "segmentation": "s", "kind": "meshes"}
     assert TypeAdapter(Facts).validate_python(old) == MeshFacts("legacy", sharded=False, segmentation="s")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["unsharded", "sharded"])
+def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(
+    form: str, source: Path, built: Any, tmp_path: Path
+) -> None:
+    """SIGKILL, ever later, until a run is through; no run starts clean of what the last one left."""
+    work = tmp_path / "work"
+    options = f"meshes.Options({UNIT}, sharded={form == 'sharded'})"
+    program = "import sys; from pathlib import Path; from publisher.builders import mesh_sources, meshes; "
+    program += f"meshes.build(mesh_sources.find(Path(sys.argv[1]), {{}}), Path(sys.argv[2]), {options})"
+    kills, seconds, through = 0, 0.2, False
+    while not through:
+        running = subprocess.Popen([sys.executable, "-c", program, str(source), str(work)])
+        try:
+            through = running.wait(timeout=seconds) == 0
+            assert through
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+            kills += 1
+            seconds *= 1.1
+    assert kills > 3
+    assert files(work / ("shards" if form == "sharded" else "files")) == files(built[form].folder)
