@@ -21,7 +21,7 @@ STEP_NM = {16: 0.25, 10: 2.0}
 FACES = 1 << 15  # of a fragment, on average at the most: a request is then some 100 KB
 LEAST = 1000  # faces; they are 5 KB, and with fewer the thin branches of a neuron are gone
 EDGES = 16  # edges, on average, that a fragment is wide at the most where its step had to grow
-SAGITTA = 8  # how much longer an edge is than what it cuts off a bend of its own radius: a level's resolution is that
+SAGITTA = 4  # of an edge that spans a third of a turn: it is four times as long as what it cuts off, which is seen
 _SHARE = 4  # a level has a quarter of the faces of the finer one: half the resolution of a surface
 
 

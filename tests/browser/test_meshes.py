@@ -131,7 +131,7 @@ def test_from_near_finer_levels_are_asked_for(page: Any, base: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.headers.get("range", "")))
     counts = []
-    for height in (60 * RADIUS, 4 * RADIUS):
+    for height in (120 * RADIUS, 4 * RADIUS):
         page.goto("about:blank")  # so that the client begins anew, with nothing in its memory
         asked.clear()
         assert shown(page, base, "unsharded", height_voxels=height) == ""
