@@ -8,7 +8,7 @@ and its libraries, which are some 90 MB. On a machine with other work, CPU secon
 from __future__ import annotations
 
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -56,7 +56,8 @@ def measure(source: Path, work: Path) -> None:
     built = meshes.build(mesh_sources.find(source, {}), work, meshes.Options(1.0))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     size = sum(path.stat().st_size for path in built.folder.iterdir())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # What getrusage calls the peak is also that of the process that started this one.
+    peak = int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
     print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": peak, "size": size}))
 
 
