@@ -33,12 +33,14 @@ class Built(NamedTuple):
 
 
 def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
-    """Build all levels of a surface: vertices (n, 3) in nm, faces (m, 3) as rows of it; at least one has an area."""
+    """Build all levels of a surface: vertices (n, 3) in nm, faces (m, 3) as rows of it.
+
+    Where it is smaller than a step of the grid, no fragment has a face, and there are none.
+    """
     low, high = vertices_nm[faces].min(axis=(0, 1)), vertices_nm[faces].max(axis=(0, 1))
     extent = float((high - low).max())
     step, count = grid(extent, _edge(vertices_nm, faces), len(faces), bits)
-    origin = (np.floor(low / step) * step).astype(np.float32).astype(np.float64)
-    width = (1 << bits) - 1
+    origin, width = _origin(low, step), (1 << bits) - 1
     levels, data, nodes = [], [], np.empty((0, 3), np.int64)
     scale = 0.0
     for lod, (points, corners) in enumerate(_coarser(vertices_nm - origin, faces, count)):
@@ -52,6 +54,13 @@ def build(vertices_nm: Floats, faces: Whole, bits: int) -> Built:
         data += pieces
     x, y, z = origin.tolist()
     return Built(Manifest((step * width,) * 3, (x, y, z), tuple(levels)), b"".join(data))
+
+
+def _origin(low: Floats, step: float) -> Floats:
+    """Return the last place on the grid before all vertices that float32 has: beyond 4 mm it has not every one."""
+    rounded = (np.floor(low / step) * step).astype(np.float32)
+    below = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(rounded > low, below, rounded).astype(np.float64)
 
 
 def grid(extent_nm: float, edge_nm: float, faces: int, bits: int) -> tuple[float, int]:

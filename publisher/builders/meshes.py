@@ -31,6 +31,7 @@ from publisher.work import write_file
 
 VERSION = 1  # of what is built; raise it when the same source gives other bytes
 SHARDED_FROM = 1000  # segments: two objects each are then too many requests
+LEAST_NM = 1.0  # what is smaller is none of a cell, and hardly a step of the grid
 PROPERTIES = "segment_properties"
 FRAGMENT = (
     ":0:all"  # ends the name of a legacy mesh's only fragment; no `.ngmesh`: with gzip, that is a file of its own
@@ -148,15 +149,18 @@ def _one(source: Source, work: Path, options: Options) -> Record:
     if not len(surface.faces):
         raise InvalidInput(Problem(where, "has no face with an area", "is it the right file?"))
     surface = _in_nm(surface, options)
+    corners = surface.vertices[surface.faces]
+    low, high = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
+    if (extent := float((high - low).max())) < LEAST_NM:
+        raise InvalidInput(Problem(where, f"is {extent:.3g} nm wide", "are its `units` right?"))
     objects = _objects(source.segment, surface, options)
     for name, data in objects.items():
         write_file(files / name, data)
-    corners = surface.vertices[surface.faces]
     record = Record(
         digest,
         {name: len(data) for name, data in objects.items()},
-        triple(corners.min(axis=(0, 1))),
-        triple(corners.max(axis=(0, 1))),
+        triple(low),
+        triple(high),
         triple(corners[len(corners) // 2, 0]),
         {"split": surface.split, "dropped": surface.dropped, "open": surfaces.open_edges(surface)},
     )
@@ -228,8 +232,9 @@ def _describe(folder: Path, options: Options, sharding: dict[str, Any] | None, n
     info: dict[str, Any] = {"@type": "neuroglancer_legacy_mesh"}
     if options.form == "multiresolution":
         info = multires.info(options.bits, options.lod_scale_multiplier, sharding)
-    shutil.rmtree(folder / PROPERTIES, ignore_errors=True)
-    if names:
+    if not names:
+        shutil.rmtree(folder / PROPERTIES, ignore_errors=True)
+    else:
         info["segment_properties"] = PROPERTIES
         values = [names[segment] for segment in sorted(names)]
         listed = {

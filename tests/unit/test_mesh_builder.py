@@ -284,6 +284,25 @@ def test_names_become_a_list_of_segments(tmp_path: Path) -> None:
         assert values == (["neuropil", "LH(R)"] if ids != "numbered" else ["LH(R)", "neuropil"])
 
 
+def test_a_mesh_too_small_to_be_true_asks_for_its_units(tmp_path: Path) -> None:
+    shapes.write(tmp_path / "source" / "7.obj", SMALL[0] / 1000, SMALL[1])
+    assert (
+        "7.obj: is 0.267 nm wide → are its `units` right?"
+        in told(tmp_path / "source", tmp_path / "work", options=Options(1))[0]
+    )
+
+
+def test_far_from_the_origin_no_vertex_is_cut_off() -> None:
+    """Beyond 4 mm, float32 has not every place of the grid: its origin is still before all vertices."""
+    vertices = SMALL[0] * UNIT + 123_456_789.3
+    made_levels = levels.build(vertices, SMALL[1], 16)
+    assert (np.array(made_levels.manifest.origin_nm) <= vertices.min(axis=0)).all()
+    size = int(made_levels.manifest.levels[0].sizes[0])
+    points = np.asarray(DracoPy.decode(made_levels.fragments[:size]).points)
+    step = made_levels.manifest.chunk_nm[0] / 65535
+    assert shapes.furthest(vertices, points * step + np.array(made_levels.manifest.origin_nm)) < 0.3
+
+
 def told(source: Path, work: Path, ids: Any = None, options: Options = FORMS["unsharded"]) -> list[str]:
     with pytest.raises(InvalidInput) as error:
         made(source, work, options, ids)
