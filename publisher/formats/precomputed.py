@@ -94,11 +94,14 @@ def _scale(scale: Fields) -> Scale:
 
 
 def mesh_facts(folder: Path, segmentation: str) -> MeshFacts:
-    """Read a mesh folder's `info`."""
+    """Read a mesh folder's `info`, and what is in the folder."""
+    from publisher.formats import mesh_folder  # noqa: PLC0415 - numpy, which most folders need not wait for
+
     value, path = _info(folder)
     info = Fields(value, path)
     legacy = info.text("@type", (LEGACY_MESH, MULTIRESOLUTION_MESH)) == LEGACY_MESH
-    return MeshFacts("legacy" if legacy else "multiresolution", info.has("sharding"), segmentation)
+    facts = MeshFacts("legacy" if legacy else "multiresolution", info.has("sharding"), segmentation)
+    return mesh_folder.look(folder, value, facts)
 
 
 def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:

@@ -803,3 +803,14 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         assert not set("<>\"'") & set(
             str(value).replace("[{'index.md': 'Home'}]", "").replace("[{'Home': 'index.md'}]", "")
         )
+
+
+def test_meshes_in_shards_are_read_by_a_segment_that_the_facts_name() -> None:
+    facts = MeshFacts(
+        "multiresolution", sharded=True, segmentation="segmentation", count=2, ids=("12", "13"),
+        bounds_nm=((1.0, 2.0, 3.0), (40.0, 50.0, 60.0)), vertex_nm=(1.0, 2.0, 3.0),
+    )  # fmt: skip
+    alone = described("m", "meshes", "Meshes", facts, key="v0.9/surfaces")
+    shown = book(a_record(alone), places.target(BASE), [Entry("v0.9/surfaces/0.shard", "m", 1, "", 1, "", PLAIN)])
+    (text,) = [example.text for example in all_examples(shown) if example.name == "m-meshes-cloudvolume.py"]
+    assert "segment = 12" in text
