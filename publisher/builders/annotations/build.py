@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from publisher.builders.annotations import grid as grids
 from publisher.builders.annotations.buckets import BLOCK, Buckets
 from publisher.builders.annotations.choose import Choice
 from publisher.builders.annotations.grid import Grid
-from publisher.builders.annotations.indexes import Index, by_hash, by_place, write_ids, write_lists
+from publisher.builders.annotations.indexes import Index, by_hash, by_place, write_cells, write_ids, write_related
 from publisher.builders.annotations.records import Seen, extremes, records, survey
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import AnnotationFacts, Triple
@@ -171,7 +170,7 @@ def _write_related(rows: _Sorted, relation: int, folder: Path) -> Index:
         keys = some["related"][:, relation]
         buckets.add(_listed(some, keys), sharding.places(keys)[0])
     buckets.close()
-    return write_lists(buckets, folder, sharding, lambda keys: [str(key) for key in keys.tolist()])
+    return write_related(buckets, folder, sharding)
 
 
 def _write_levels(rows: _Sorted, grid: Grid, ends: list[int], folder: Path) -> list[Index]:
@@ -194,12 +193,8 @@ def _write_levels(rows: _Sorted, grid: Grid, ends: list[int], folder: Path) -> l
     made = []
     for level, (buckets, sharding) in enumerate(zip(spread, shardings, strict=True)):
         buckets.close()
-        made.append(write_lists(buckets, folder / f"spatial{level}", sharding, partial(_cell_names, grid.shape(level))))
+        made.append(write_cells(buckets, folder / f"spatial{level}", sharding, grid.shape(level)))
     return made
-
-
-def _cell_names(shape: tuple[int, int, int], keys: NDArray[np.uint64]) -> list[str]:
-    return ["_".join(map(str, cell)) for cell in grids.uncoded(keys, shape).tolist()]
 
 
 def _cells(

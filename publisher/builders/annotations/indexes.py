@@ -8,8 +8,10 @@ whose values have some dozens of bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from publisher.builders.annotations.buckets import BLOCK, Buckets
+from publisher.builders.annotations.grid import uncoded
 from publisher.formats.sharding import MAX_MINISHARD_BITS, MINISHARD_KEYS, Sharding
 from publisher.work import trouble, write_file
 
@@ -26,6 +29,7 @@ SHARD_BYTES = 64 << 20  # before compression: a shard is sorted in memory by 16 
 _GZIP_LEVEL = 6
 
 Keys = NDArray[np.uint64]
+Name = Callable[[Keys], list[str]]  # gives keys the names of their files
 Groups = tuple[Keys, NDArray[np.intp], NDArray[np.intp]]  # keys, where their rows start in the order, how many they are
 Block = tuple[Keys, NDArray[np.int64], bytes]  # keys, sizes of their values as stored, the values one after the other
 
@@ -62,12 +66,37 @@ def _bits(wanted: float) -> int:
     return max(0, int(-(-wanted // 1)) - 1).bit_length()
 
 
-def write_lists(buckets: Buckets, folder: Path, sharding: Sharding, name: Callable[[Keys], list[str]]) -> Index:
-    """Write the index of rows (key, id, body), which lie in the bucket of their shard; `name` tells a key's file.
+def write_related(buckets: Buckets, folder: Path, sharding: Sharding) -> Index:
+    """Write the index of rows (key, id, body), which lie in the bucket of their shard, by what they are related to."""
+    return _write_lists(buckets, folder, sharding, _decimal, in_files=_count(buckets) <= FILES)
 
-    The rows of a key keep their order. In memory are 16 bytes a row of one shard, and one list.
+
+def write_cells(buckets: Buckets, folder: Path, sharding: Sharding, shape: tuple[int, int, int]) -> Index:
+    """Write one level of the spatial index of rows (key, id, body), which lie in the bucket of their shard.
+
+    Where cells have files, those without annotations have one too: a cell that was lost can be told from an empty one,
+    and cloud-volume needs them.
     """
-    in_files, longest = _count(buckets) <= FILES, 0
+    cells = math.prod(shape)
+    in_files = cells <= FILES
+    made = _write_lists(buckets, folder, sharding, partial(_cell_names, shape), in_files=in_files)
+    for name in _cell_names(shape, np.arange(cells if in_files else 0, dtype=np.uint64)):
+        if not (folder / name).exists():
+            write_file(folder / name, bytes(8))
+    return made
+
+
+def _decimal(keys: Keys) -> list[str]:
+    return [str(key) for key in keys.tolist()]
+
+
+def _cell_names(shape: tuple[int, int, int], keys: Keys) -> list[str]:
+    return ["_".join(map(str, cell)) for cell in uncoded(keys, shape).tolist()]
+
+
+def _write_lists(buckets: Buckets, folder: Path, sharding: Sharding, name: Name, *, in_files: bool) -> Index:
+    """Write lists; the rows of each keep their order. In memory are 16 bytes a row of one shard, and one list."""
+    longest = 0
     for number, rows in buckets:
         order = np.argsort(rows["key"], kind="stable")
         keys, starts, sizes = np.unique(rows["key"][order], return_index=True, return_counts=True)
@@ -94,7 +123,7 @@ def write_ids(buckets: Buckets, folder: Path, sharding: Sharding) -> Index:
         order = np.lexsort((keys, minishards))
         blocks = _single(rows, order)
         if in_files:
-            _write_files(folder, blocks, lambda ids: [str(key) for key in ids.tolist()])
+            _write_files(folder, blocks, _decimal)
         else:
             _write_shard(folder / sharding.shard_name(number), sharding, keys[order], minishards[order], blocks)
         del rows
@@ -155,7 +184,7 @@ def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
 
 
-def _write_files(folder: Path, blocks: Iterator[Block], name: Callable[[Keys], list[str]]) -> None:
+def _write_files(folder: Path, blocks: Iterator[Block], name: Name) -> None:
     for keys, sizes, data in blocks:
         start = 0
         for file, size in zip(name(keys), sizes.tolist(), strict=True):

@@ -74,7 +74,7 @@ def survey(source: Source, choice: Choice) -> Seen:
     if problems:
         raise InvalidInput(problems)
     warnings = [Problem("", f"leaves out a property: {each.message}", each.hint) for each in unfit]
-    if max(-low.min(), high.max()) > _EXACT:
+    if max(-low.min(), high.max()) >= _EXACT:
         message = f"has coordinates up to {max(-low.min(), high.max()):,.0f}, which are stored to the nearest even number or worse"
         warnings.append(Problem("", message, "annotations are float32: give coordinates in larger `units`"))
     return Seen(row, low, high, ordered([made for _, made in settled if isinstance(made, Typed)]), warnings)
