@@ -130,8 +130,10 @@ def _digest(source: Path, options: dict[str, Any]) -> str:
 
 def _build(source: Path, wishes: Wishes, unit_nm: Triple, folder: Path, scratch: Path) -> kept.Said:
     from publisher.builders.annotations.build import build  # noqa: PLC0415 - as above
+    from publisher.builders.annotations.records import require_rows  # noqa: PLC0415
 
     table = tables.open_source(source, {})
+    require_rows(table)
     built = build(table, choose(wishes, table.schema, str(source)), unit_nm, folder, scratch)
     warnings = [[warning.where, warning.message, warning.hint] for warning in built.warnings]
     return {"facts": asdict(built.facts), "warnings": warnings}

@@ -46,7 +46,7 @@ def survey(source: Source, choice: Choice) -> Seen:
     """Look at every row once.
 
     Raises:
-        InvalidInput: the table has no rows; coordinates that are missing or no numbers; ids that are missing or negative;
+        InvalidInput: coordinates that are missing or no numbers; ids that are missing or negative;
             a property that somebody named and no type of the viewer can hold. All at once.
 
     """
@@ -65,19 +65,28 @@ def survey(source: Source, choice: Choice) -> Seen:
             a, b = extremes(choice, geometry(batch, choice))
             low, high = np.minimum(low, a.min(axis=0)), np.maximum(high, b.max(axis=0))
         row += batch.num_rows
-    if not row:
-        raise InvalidInput(Problem("", f"has no annotations: {source.path} has no rows", "leave it out until it has"))
     problems = [Problem("", at.words(name, what), _HINTS[what]) for (name, what), at in wrong.items()]
     settled = [(one.column, look.settled()) for one, look in zip(choice.properties, looks, strict=True)]
-    unfit = [Problem("", f"column {column!r} {why[0]}", why[1]) for column, why in settled if isinstance(why, tuple)]
+    how = "cannot make a property of" if choice.chosen else "leaves out"
+    unfit = [
+        Problem("", f"{how} column {column!r}, which {why[0]}", why[1])
+        for column, why in settled
+        if isinstance(why, tuple)
+    ]
     problems += unfit if choice.chosen else []
     if problems:
         raise InvalidInput(problems)
-    warnings = [Problem("", f"leaves out a property: {each.message}", each.hint) for each in unfit]
+    warnings = list(unfit)
     if max(-low.min(), high.max()) >= _EXACT:
         message = f"has coordinates up to {max(-low.min(), high.max()):,.0f}, which are stored to the nearest even number or worse"
         warnings.append(Problem("", message, "annotations are float32: give coordinates in larger `units`"))
     return Seen(row, low, high, ordered([made for _, made in settled if isinstance(made, Typed)]), warnings)
+
+
+def require_rows(source: Source) -> None:
+    """Raise InvalidInput where a table has no rows: before its types are looked at, since a CSV file has none then."""
+    if not any(batch.num_rows for batch in source.batches()):
+        raise InvalidInput(Problem("", f"has no annotations: {source.path} has no rows", "leave it out until it has"))
 
 
 @dataclass(slots=True)
@@ -87,15 +96,15 @@ class _Wrong:
 
     def words(self, name: str, what: str) -> str:
         others = f", and {count(self.rows - 1, 'other row')}" if self.rows > 1 else ""
-        return f"column {name!r} {what} in row {self.first}{others}"
+        return f"has {what} in column {name!r}, row {self.first}{others}"
 
 
 _HINTS = {
-    "is missing": "every annotation needs its place: fill the cells, or leave the rows out",
-    "is not finite": "every annotation needs its place: correct the cells, or leave the rows out",
-    "is negative for a radius": "radii are lengths from 0 up",
-    "has no id": "fill the cells, or leave out `id`: then the rows are numbered",
-    "has a negative id": "ids are whole numbers from 0 up",
+    "no number": "every annotation needs its place: fill the cells, or leave the rows out",
+    "a number that is not finite": "every annotation needs its place: correct the cells, or leave the rows out",
+    "a negative radius": "radii are lengths from 0 up",
+    "no id": "fill the cells, or leave out `id`: then the rows are numbered",
+    "a negative id": "ids are whole numbers from 0 up",
 }
 
 
@@ -105,17 +114,17 @@ def _faults(batch: Any, choice: Choice) -> Iterator[tuple[str, str, NDArray[np.b
         values, missing = numbers(batch.column(name))
         with np.errstate(over="ignore"):
             finite = np.isfinite(values.astype(np.float32))
-        yield name, "is missing", missing
-        yield name, "is not finite", ~finite & ~missing
+        yield name, "no number", missing
+        yield name, "a number that is not finite", ~finite & ~missing
         if choice.geometry == "ellipsoid" and at >= len("xyz"):
-            yield name, "is negative for a radius", (values < 0) & finite & ~missing
+            yield name, "a negative radius", (values < 0) & finite & ~missing
     if choice.id:
         values, missing = numbers(batch.column(choice.id))
-        yield choice.id, "has no id", missing
-        yield choice.id, "has a negative id", (values < 0) & ~missing
+        yield choice.id, "no id", missing
+        yield choice.id, "a negative id", (values < 0) & ~missing
     for _, column in choice.relationships:
         values, missing = numbers(batch.column(column))
-        yield column, "has a negative id", (values < 0) & ~missing
+        yield column, "a negative id", (values < 0) & ~missing
 
 
 def geometry(batch: Any, choice: Choice) -> NDArray[np.float32]:  # noqa: ANN401
