@@ -51,7 +51,7 @@ def lattice(geometry: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=["sharded", "unsharded"])
+@pytest.fixture
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Several levels of few annotations; each index in shards, or each in files."""
     monkeypatch.setattr(grid, "LIMIT", 100)
@@ -134,7 +134,9 @@ def drawn(page: Any) -> np.ndarray[Any, Any]:
 WANTED = np.repeat(np.arange(SIDE)[:, None] % 4, SIDE, axis=1)
 
 
-@pytest.mark.parametrize("geometry", SHADERS)
+@pytest.mark.parametrize(
+    ("few", "geometry"), [("unsharded", "point"), *(("sharded", each) for each in SHADERS)], indirect=["few"]
+)
 def test_each_is_drawn_at_its_place_in_its_colour(geometry: str, few: str, tmp_path: Path, page: Any) -> None:
     said = {"geometry": geometry, "id": "id", "relationships": {"body": "body"}, "units": "8 nm"}
     made = stage(written(tmp_path / "a.parquet", lattice(geometry)), tmp_path / "work", **said)
@@ -176,6 +178,7 @@ ONE = """async (id) => {
 }"""
 
 
+@pytest.mark.parametrize("few", ["sharded", "unsharded"], indirect=True)
 def test_by_relationship_and_by_id(few: str, tmp_path: Path, page: Any) -> None:
     columns = lattice("point")
     said = {"id": "id", "relationships": {"body": "body"}, "units": "8 nm"}

@@ -24,7 +24,7 @@ from publisher.formats.sharding import morton
 from publisher.formats.tables import Source
 from publisher.work import write_file
 
-VERSION = 1  # of what is written; another one builds what was built before anew
+VERSION = 2  # of what is written; another one builds what was built before anew
 CROWDED = 100_000  # annotations of one cell, which the viewer loads as one
 SORT_BYTES = 64 << 20  # of records that are sorted at once
 TYPES = {"point": "POINT", "line": "LINE", "box": "AXIS_ALIGNED_BOUNDING_BOX", "ellipsoid": "ELLIPSOID"}
