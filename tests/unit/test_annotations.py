@@ -310,6 +310,30 @@ def test_usual_names_of_columns(tmp_path: Path) -> None:
     assert facts_of(stage(named, tmp_path / "c", columns={"x": "east"})).count == 2
 
 
+def test_columns_of_odd_types_and_names(tmp_path: Path) -> None:
+    """What other libraries write: large strings, views, dictionaries of numbers, one batch for all; and no body at all."""
+    words = ["b", "a", None] * 50_000
+    columns = {
+        **{axis: pa.array(np.arange(150_000)).dictionary_encode() for axis in "xyz"},
+        "geometry": words,
+        "padding": pa.array(words, pa.large_string()),
+        "Related": pa.array(words, pa.string_view()),
+        "has": pa.array(words).dictionary_encode(),
+        "body": pa.array([None] * 150_000, pa.int64()),
+        "a 1": pa.array([1.5] * 150_000, pa.float16()),
+    }
+    table = pa.table(columns)
+    with pa.OSFile(str(tmp_path / "a.feather"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_batch(table.combine_chunks().to_batches()[0])
+    made = stage(tmp_path / "a.feather", tmp_path / "work", relationships={"body": "body"})
+    reader = Reader(made.trees[0].path)
+    one = reader.by_id(3)
+    assert one.properties == {"geometry": "b", "padding": "b", "related": "b", "has": "b", "a_1": 1.5}
+    assert one.related == {"body": ()}
+    assert reader.by_id(149_999).properties["padding"] == "(none)"
+    assert reader.by_id(149_998).place == (149_998,) * 3
+
+
 def test_units_and_space(tmp_path: Path) -> None:
     source = written(tmp_path / "a.parquet", {axis: [1, 2] for axis in "xyz"})
     made = stage(source, tmp_path / "a", units="8 nm")

@@ -15,8 +15,16 @@ from publisher.builders.annotations import grid as grids
 from publisher.builders.annotations.buckets import BLOCK, Buckets
 from publisher.builders.annotations.choose import Choice
 from publisher.builders.annotations.grid import Grid
-from publisher.builders.annotations.indexes import Index, by_hash, by_place, write_cells, write_ids, write_related
-from publisher.builders.annotations.records import Seen, extremes, records, survey
+from publisher.builders.annotations.indexes import (
+    MOST_BITS,
+    Index,
+    by_hash,
+    by_place,
+    write_cells,
+    write_ids,
+    write_related,
+)
+from publisher.builders.annotations.records import GEOMETRY, Seen, extremes, records, survey
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import AnnotationFacts, Triple
 from publisher.formats.precomputed import annotation_facts
@@ -105,7 +113,7 @@ class _Sorted:
 
     def extremes(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the bounds of each of some records."""
-        return extremes(self.choice, rows["body"]["geometry"])
+        return extremes(self.choice, rows["body"][GEOMETRY])
 
     def buckets(self, name: str, count: int, *, whole: bool = False) -> Buckets:
         """Return new buckets, for whole records or for the rows of a list."""
@@ -125,7 +133,7 @@ def mixed(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _by_hash_of_ids(source: Source, choice: Choice, seen: Seen, scratch: Path) -> Buckets:
     """Spread the table over buckets, by the highest bits of the hash."""
     made = seen.record(choice)
-    bits = max(1, (seen.rows * made.itemsize // SORT_BYTES).bit_length())
+    bits = min(MOST_BITS, max(1, (seen.rows * made.itemsize // SORT_BYTES).bit_length()))
     buckets = Buckets(scratch / "records", made, 1 << bits)
     for rows in records(source, choice, seen):
         buckets.add(rows, mixed(rows["id"]) >> np.uint64(64 - bits))
@@ -186,7 +194,7 @@ def _write_levels(rows: _Sorted, grid: Grid, ends: list[int], folder: Path) -> l
         found = grids.levels(grid, ends, first, low, high)
         for level in np.unique(found).tolist():
             here = np.flatnonzero(found == level)
-            which, cells = _cells(rows.choice, grid, level, (block[here]["body"]["geometry"], low[here], high[here]))
+            which, cells = _cells(rows.choice, grid, level, (block[here]["body"][GEOMETRY], low[here], high[here]))
             keys = morton(cells, grid.shape(level))
             spread[level].add(_listed(block[here[which]], keys), shardings[level].places(keys)[0])
         first += len(block)

@@ -26,6 +26,7 @@ from publisher.work import trouble, write_file
 
 FILES = 1000  # keys up to which each has a file of its own, which any server can give and gzip on the way
 SHARD_BYTES = 64 << 20  # before compression: a shard is sorted in memory by 16 bytes a row
+MOST_BITS = 6  # of shards of an index: their rows are spread over as many open files, for all levels at once
 _GZIP_LEVEL = 6
 
 Keys = NDArray[np.uint64]
@@ -48,15 +49,16 @@ class Index:
 
 def by_hash(rows: int, row_bytes: int, *, lists: bool) -> Sharding:
     """Return a sharding for so many rows, each of which may have a key of its own."""
-    shard_bits = _bits(max(rows * row_bytes / SHARD_BYTES, rows / (MINISHARD_KEYS << MAX_MINISHARD_BITS)))
-    minishard_bits = _bits(rows / (MINISHARD_KEYS << shard_bits))
+    shards = max(rows * row_bytes / SHARD_BYTES, rows / (MINISHARD_KEYS << MAX_MINISHARD_BITS))
+    shard_bits = min(MOST_BITS, _bits(shards))
+    minishard_bits = min(MAX_MINISHARD_BITS, _bits(rows / (MINISHARD_KEYS << shard_bits)))
     return Sharding(shard_bits, minishard_bits, data_encoding="gzip" if lists else "raw")
 
 
 def by_place(shape: tuple[int, int, int], rows: int, row_bytes: int) -> Sharding:
     """Return a sharding for the cells of a level, so that neighbours are in one minishard."""
     key_bits = sum((size - 1).bit_length() for size in shape)
-    shard_bits = min(key_bits, _bits(rows * row_bytes / SHARD_BYTES))
+    shard_bits = min(key_bits, MOST_BITS, _bits(rows * row_bytes / SHARD_BYTES))
     preshift = min(MINISHARD_KEYS.bit_length() - 1, key_bits - shard_bits)
     minishard_bits = min(MAX_MINISHARD_BITS, key_bits - shard_bits - preshift)
     return Sharding(key_bits - preshift - minishard_bits, minishard_bits, preshift, "identity", data_encoding="gzip")

@@ -59,10 +59,12 @@ def ordered(properties: list[Typed]) -> list[Typed]:
 
 
 def plain(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
-    """Return a column without its dictionary."""
+    """Return a column without its dictionary; words of whatever kind as plain strings."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and `--help` must be instant
 
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    values = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    odd = pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type)
+    return values.cast(pa.string()) if odd else values
 
 
 def numbers(column: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:  # noqa: ANN401

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from publisher.builders.annotations.choose import Choice
 from publisher.builders.annotations.properties import Look, Typed, encode, numbers, ordered
 from publisher.errors import InvalidInput, Problem
-from publisher.formats.tables import Source
+from publisher.formats.tables import ROWS, Source
 from publisher.words import count
 
 _EXACT = 1 << 24  # whole numbers up to which float32, which coordinates are stored in, holds every one
+GEOMETRY = "_geometry"  # its field in a record: no property can be called so
 
 
 @dataclass(slots=True)
@@ -30,9 +31,9 @@ class Seen:
 
     def body(self, choice: Choice) -> np.dtype[Any]:
         """Return the type of what every index holds of an annotation: geometry, properties, padding to four bytes."""
-        fields: list[Any] = [("geometry", "<f4", (len(choice.coordinates),)), *(one.field for one in self.properties)]
+        fields: list[Any] = [(GEOMETRY, "<f4", (len(choice.coordinates),)), *(one.field for one in self.properties)]
         size = np.dtype(fields).itemsize
-        return np.dtype([*fields, ("padding", "u1", (-size % 4,))])
+        return np.dtype([*fields, ("_padding", "u1", (-size % 4,))])
 
     def record(self, choice: Choice) -> np.dtype[Any]:
         """Return the type of a whole annotation: its id, its body, the id of each relationship and whether it has one."""
@@ -54,14 +55,14 @@ def survey(source: Source, choice: Choice) -> Seen:
     wrong: dict[tuple[str, str], _Wrong] = {}
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     row = 0
-    for batch in source.batches():
+    for batch in _batches(source):
         for name, what, bad in _faults(batch, choice):
             if bad.any():
                 at = wrong.setdefault((name, what), _Wrong(row + int(bad.argmax()) + 1))
                 at.rows += int(bad.sum())
         for look, one in zip(looks, choice.properties, strict=True):
             look.add(batch.column(one.column))
-        if batch.num_rows and not wrong:
+        if not wrong:
             a, b = extremes(choice, geometry(batch, choice))
             low, high = np.minimum(low, a.min(axis=0)), np.maximum(high, b.max(axis=0))
         row += batch.num_rows
@@ -81,6 +82,13 @@ def survey(source: Source, choice: Choice) -> Seen:
         message = f"has coordinates up to {max(-low.min(), high.max()):,.0f}, which are stored to the nearest even number or worse"
         warnings.append(Problem("", message, "annotations are float32: give coordinates in larger `units`"))
     return Seen(row, low, high, ordered([made for _, made in settled if isinstance(made, Typed)]), warnings)
+
+
+def _batches(source: Source) -> Iterator[Any]:
+    """Yield the batches of a table, none of them large: some writers put a whole table into one."""
+    for batch in source.batches():
+        for at in range(0, batch.num_rows, ROWS):
+            yield batch.slice(at, ROWS)
 
 
 def require_rows(source: Source) -> None:
@@ -145,14 +153,14 @@ def records(source: Source, choice: Choice, seen: Seen) -> Iterator[NDArray[Any]
     """Yield the rows of a table as records, by batches."""
     made = seen.record(choice)
     first = 0
-    for batch in source.batches():
+    for batch in _batches(source):
         rows = np.zeros(batch.num_rows, made)
         if choice.id:
             rows["id"] = numbers(batch.column(choice.id))[0].astype(np.uint64)
         else:
             rows["id"] = np.arange(first, first + batch.num_rows)
         body = rows["body"]
-        body["geometry"] = geometry(batch, choice)
+        body[GEOMETRY] = geometry(batch, choice)
         for one in seen.properties:
             body[one.facts.id] = encode(batch.column(one.column), one.facts)
         for at, (_, column) in enumerate(choice.relationships):
