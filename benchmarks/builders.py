@@ -117,7 +117,7 @@ def run(names: Iterable[str], sizes: Iterable[int], folder: Path) -> list[Built]
                     name, count, round(took.wall, 2), round(took.cpu, 2), round(took.peak_mb), len(sizes_built), size_mb
                 )
                 print(
-                    f"{name} {count:>12,}: {built.seconds:8.2f} s, peak {built.peak_mb:6.0f} MB, {built.files} files, "
+                    f"{name} {count:>12,}: {built.seconds:8.2f} s ({built.cpu_seconds:.2f} s of a processor), peak {built.peak_mb:6.0f} MB, {built.files} files, "
                     f"{built.size_mb} MB",
                     flush=True,
                 )
