@@ -27,8 +27,18 @@ _BINARY = "application/octet-stream"
 
 # Runs while the page is parsed, before the client's deferred scripts: hence the synchronous request. A hash that holds
 # a state wins over `?scene=`, because the client keeps it up to date: a reload shows what the user had before. The empty
-# icon keeps browsers from asking the host for one.
+# icon keeps browsers from asking the host for one. While the client starts, its clock stands still within a task: where
+# restoring a scene takes longer than the 400 ms in which it writes its address anew, it asks annotation layers for a state
+# that they do not have yet, and drops the layer that it was restoring.
 _BOOT = """<link rel="icon" href="data:,"><script>
+((clock) => {
+  let now;
+  Date.now = () => {
+    if (now === undefined) { now = clock(); setTimeout(() => { now = undefined; }); }
+    return now;
+  };
+  addEventListener("load", () => setTimeout(() => { Date.now = clock; }, 5000));
+})(Date.now);
 window.EventSource = class extends EventTarget {
   constructor() { super(); setTimeout(() => this.onopen?.(new Event("open"))); }
   close() {}

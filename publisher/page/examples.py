@@ -73,7 +73,7 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
         yield from _skeletons(view, facts)
     elif isinstance(facts, MeshFacts) and (view.mesh or facts.ids):
         yield from _meshes(view, facts, book)
-    elif isinstance(facts, AnnotationFacts):
+    elif isinstance(facts, AnnotationFacts) and facts.annotation_type == "POINT":  # cloud-volume 12 reads no others
         yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
 
 

@@ -19,6 +19,7 @@ from markdown.extensions.toc import TocExtension
 
 from publisher.facts import (
     AnnotationFacts,
+    AnnotationProperty,
     Column,
     Facts,
     FileFacts,
@@ -104,9 +105,14 @@ SYNAPSES = described(
         {"x": (8e-9, "m"), "y": (8e-9, "m"), "z": (8e-9, "m")},
         (0, 0, 0),
         (10, 20, 30),
-        ("conf",),
+        ("conf", "kind"),
         ("body",),
         sharded=True,
+        count=1_234_567,
+        described=(
+            AnnotationProperty("conf", "float32", "How sure it is."),
+            AnnotationProperty("kind", "uint8", "", (0, 1), ("PostSyn", "PreSyn")),
+        ),
     ),
 )
 ARCHIVE = described("adjacencies", "files", "Files", FileFacts(tree=False, media_type="application/gzip"), objects=1)
@@ -706,6 +712,8 @@ def test_download_shows_every_number_of_every_artifact() -> None:
         "units of 8 nm",
         "x 8 to 275,000 nm, y 16 to 316,000 nm, z 24 to 331,000 nm",
         "x: 8 nm, y: 8 nm, z: 8 nm a unit of the coordinates",
+        "1,234,567",
+        "conf (float32): How sure it is.; kind (PostSyn, PreSyn)",
         "Made with neo4j 4.4.16",
         "94,088 x 78,317 x 134,576 voxels",
         "Greatest value 255",
@@ -762,7 +770,13 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         ("title", "description", "license", "citation", "doi", "homepage", "contact", "species"), payload
     ) | {"name": "x", "authors": [{"name": payload, "orcid": payload, "affiliation": payload}], "keywords": [payload]}
     column = Column(payload, payload, 0, payload, payload, payload)
+    properties = (
+        AnnotationProperty(payload, payload, payload),
+        AnnotationProperty("kind", "uint8", "", (0,), (payload,)),
+    )
+    notes = replace(SYNAPSES.facts, properties=(payload,), relationships=(payload,), described=properties)
     artifacts = (
+        replace(SYNAPSES, name="notes", title=payload, facts=notes, key=f"v0.9/notes-{payload}"),
         *(
             replace(
                 item,
