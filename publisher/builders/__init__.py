@@ -1,1 +1,1 @@
-"""What makes layers that were not there: one module a kind of layer, from values to files in a folder."""
+"""What is made of the sources so that viewers can read it: one module is one kind of thing that is built."""
