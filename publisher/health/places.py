@@ -35,11 +35,15 @@ def of(subject: Subject) -> list[Place]:
     if subject.kind == "annotations":
         return list(_annotations(subject))
     numbers = random.Random(subject.key)  # noqa: S311 - a sample
-    places: list[Place] = []
+    few: list[tuple[int, Points]] = []
     for segment, points in _segments(subject):
-        nm = _nm(points[np.isfinite(points).all(axis=1)], matrix(subject.info))
-        rows = numbers.sample(range(len(nm)), min(MOST_PLACES // SEGMENTS, len(nm)))
-        places += [Place((segment,), (x, y, z)) for x, y, z in nm[rows].tolist()]
+        there = points[np.isfinite(points).all(axis=1)]
+        few.append((segment, there[numbers.sample(range(len(there)), min(MOST_PLACES, len(there)))]))
+    each = MOST_PLACES // max(1, len(few))
+    places: list[Place] = []
+    for segment, points in few:
+        nm = _nm(points[:each], matrix(subject.info))
+        places += [Place((segment,), (x, y, z)) for x, y, z in nm.tolist()]
     return places
 
 
