@@ -92,11 +92,11 @@ def _properties(info: dict[str, Any]) -> Iterator[tuple[Any, str]]:
             )
         if names.count(name) > 1:
             yield "error", f"the property {name!r} is there twice: the layer fails → rename one"
-        if each.get("type") not in PROPERTY_BYTES:
+        if str(each.get("type")) not in PROPERTY_BYTES:
             known = ", ".join(PROPERTY_BYTES)
             yield "error", f"the property {name!r} must be one of {known}, not {each.get('type')!r}: the layer fails"
-        labels, choices = each.get("enum_labels"), each.get("enum_values")
-        if (labels is None) != (choices is None) or (labels is not None and len(labels) != len(choices)):
+        labels, choices = (each.get(name, []) for name in ("enum_labels", "enum_values"))
+        if not isinstance(labels, list) or not isinstance(choices, list) or len(labels) != len(choices):
             yield "error", f"the property {name!r} must have as many `enum_labels` as `enum_values`: the layer fails"
 
 

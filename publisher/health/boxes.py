@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from publisher.facts import SkeletonFacts, Triple, VolumeFacts
 from publisher.health.places import nm_of
@@ -42,11 +43,19 @@ def of(subject: Subject) -> Box | None:
     if subject.kind == "skeletons" and isinstance(facts, SkeletonFacts):
         return facts.bounds_nm
     if subject.kind == "annotations" and (units := nm_of(subject.info)) is not None:
-        low, high = subject.info.get("lower_bound", []), subject.info.get("upper_bound", [])
-        if len(low) == len(high) == len(subject.info["dimensions"]):
-            (ax, fx), (ay, fy), (az, fz) = units
-            return (low[ax] * fx, low[ay] * fy, low[az] * fz), (high[ax] * fx, high[ay] * fy, high[az] * fz)
+        bounds: list[Any] = [subject.info.get(name) for name in ("lower_bound", "upper_bound")]
+        if all(_numbers(bound, len(subject.info["dimensions"])) for bound in bounds):
+            low, high = ([bound[at] * factor for at, factor in units] for bound in bounds)
+            return (low[0], low[1], low[2]), (high[0], high[1], high[2])
     return None
+
+
+def _numbers(value: object, count: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(isinstance(each, int | float) and abs(each) < float("inf") for each in value)
+    )
 
 
 def _beside(subject: Subject, box: Box, volume: Subject, other: Box) -> Iterator[Finding]:

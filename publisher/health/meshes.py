@@ -103,7 +103,7 @@ def _fragment(subject: Subject, manifest: str, name: str) -> Iterator[Finding]:
 
 def _multiresolution(subject: Subject, info: dict[str, Any], depth: Depth) -> Iterator[Finding]:
     bits = info.get("vertex_quantization_bits")
-    if bits not in {10, 16}:
+    if bits not in (10, 16):
         message = f"`vertex_quantization_bits` must be 10 or 16, not {bits!r}: the layer fails"
         yield subject.finding(CHECK, "error", message, "info")
     multiplier = info.get("lod_scale_multiplier")

@@ -133,7 +133,13 @@ def _nm(points: Points, transform: Sequence[float]) -> Points:
 def _annotations(subject: Subject) -> Iterator[Place]:
     info, shape = subject.info, layout(subject.info)
     units = nm_of(info)
-    if shape is None or units is None or not shape.relationships or not isinstance(info.get("by_id"), dict):
+    if (
+        shape is None
+        or units is None
+        or not shape.relationships
+        or not isinstance(info.get("by_id"), dict)
+        or not isinstance(info["by_id"].get("key"), str)
+    ):
         return
     sharding = sharding_of(info["by_id"], subject, "across")
     if isinstance(sharding, Finding):
@@ -156,7 +162,10 @@ def nm_of(info: dict[str, Any]) -> list[tuple[int, float]] | None:
         return None
     found = []
     for axis in "xyz":
-        scale, unit = dimensions.get(axis, (0, ""))
+        pair = dimensions.get(axis)
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int | float):  # noqa: PLR2004
+            return None
+        scale, unit = pair[0], str(pair[1])
         if not unit.endswith("m") or unit[:-1] not in _PREFIX:
             return None
         found.append((list(dimensions).index(axis), float(scale) * _PREFIX[unit[:-1]] * _M_IN_NM))

@@ -87,7 +87,7 @@ def _property(property_: dict[str, Any], count: int) -> Iterator[Trouble]:
         has = f"{len(values):,} values" if isinstance(values, list) else "no list of values"
         yield "error", f"the property {name!r} has {has}, and there are {count:,} ids: {_DROPS}"
         return
-    if kind in _WORDS:
+    if str(kind) in _WORDS:
         wrong = next((value for value in values if not isinstance(value, str)), "")
         if wrong != "":
             yield "error", f'the property {name!r} must hold text, and has {wrong!r}: {_DROPS} → write "" for nothing'
@@ -99,7 +99,7 @@ def _property(property_: dict[str, Any], count: int) -> Iterator[Trouble]:
 
 def _number(name: object, kind: object, values: list[Any]) -> Iterator[Trouble]:
     if kind not in NUMBERS:
-        hint = "write it as float32, or as a string" if kind in {"uint64", "int64", "float64"} else ""
+        hint = "write it as float32, or as a string" if str(kind) in {"uint64", "int64", "float64"} else ""
         message = f"the number {name!r} must have a `data_type` of {', '.join(NUMBERS)}, not {kind!r}: {_DROPS}"
         yield "error", f"{message} → {hint}" if hint else message
         return

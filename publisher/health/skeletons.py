@@ -60,7 +60,7 @@ def _info(subject: Subject, info: dict[str, Any]) -> Iterator[Finding]:
             yield subject.finding(CHECK, "error", f"two vertex attributes are called {name!r}: the layer fails", "info")
         else:
             seen.add(name)
-        if kind not in ITEM_BYTES:
+        if not isinstance(kind, str) or kind not in ITEM_BYTES:
             message = f"`{at}.data_type` must be one of {', '.join(ITEM_BYTES)}, not {kind!r}: the layer fails"
             yield subject.finding(CHECK, "error", message, "info")
         elif kind != "float32":
@@ -79,7 +79,7 @@ def attribute_bytes(info: dict[str, Any]) -> int | None:
         return sum(ITEM_BYTES[each["data_type"]] * int(each["num_components"]) for each in info["vertex_attributes"])
     except KeyError:
         return 0 if "vertex_attributes" not in info else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -416,3 +416,26 @@ def test_the_example_with_the_8_nm_slip(tmp_path: Path) -> None:
     found = [each for each in release("nm", tmp_path) if each.check == "across"]
     assert [each.severity for each in found] == ["error"]
     assert 'multiplied by 8 it would be 100% → say `units: "8 nm"` in the manifest' in found[0].message
+
+
+def test_no_info_makes_a_look_across_stumble(tmp_path: Path) -> None:
+    seg = volume(segmentation(tmp_path / "seg"))
+    points = vertices(7) / 8
+    notes = layers.annotations(points, [7] * 30)["info"] | {"upper_bound": (points.max(axis=0) + 1).tolist()}
+    about = ("POINT", {}, (), (), (), ("body",), False, "segmentation")
+    layers.write(tmp_path / "notes", layers.annotations(points, [7] * 30))
+    bones = skeletons(tmp_path / "sk")
+    made = {
+        tmp_path / "notes": (notes, "annotations", AnnotationFacts(*about)),  # type: ignore[arg-type]
+        bones.folder: (layers.skeletons()["info"], "skeletons", bones.artifact.facts),
+    }
+    for folder, (info, kind, facts) in made.items():
+        for name in info:
+            for odd in (None, -1, float("inf"), "x", [None], {"a": 1}, {"x": [1, "m"], "y": [1], "z": 3}):
+                layers.write(folder, {"info": info | {name: odd}})
+                subject = layers.subject(folder, kind, facts=facts)  # type: ignore[arg-type]
+                assert all(
+                    each.severity in {"error", "warning", "note"} for each in across.check([seg, subject], "full")
+                )
+        layers.write(folder, {"info": info})
+        assert seen(seg, layers.subject(folder, kind, facts=facts))[0][1].startswith("100% of ")  # type: ignore[arg-type]

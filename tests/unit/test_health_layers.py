@@ -441,3 +441,42 @@ def test_a_sample_is_the_same_each_time_and_bounded(tmp_path: Path) -> None:
     assert 190 <= len(first) <= 200
     assert len(findings(tmp_path, "skeletons", "full")) == 1000
     assert findings(tmp_path, "skeletons", "quick") == []
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, one in inside for place in places(one, (*at, key)))]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_no_info_makes_a_check_stumble(name: str, tmp_path: Path) -> None:
+    """Whatever stands anywhere in `info`: findings, and no traceback. What is of another type is found somewhere."""
+    kind, make = GOOD[name]
+    write(tmp_path, make())
+    found = 0
+    for place in [at for at in places(make()["info"]) if at and at != ("@type",)]:
+        for odd in (None, -1, float("inf"), "x", [None], {"a": 1}, 10**30):
+            changed = copy.deepcopy(make()["info"])
+            holder = changed
+            for key in place[:-1]:
+                holder = holder[key]
+            holder[place[-1]] = odd
+            write(tmp_path, {"info": changed})
+            found += bool(findings(tmp_path, kind))
+    assert found > 10 or name == "legacy"
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_no_bytes_make_a_check_stumble(name: str, tmp_path: Path) -> None:
+    kind, make = GOOD[name]
+    numbers = np.random.default_rng(7)
+    for file_name, data in make().items():
+        whole = data if isinstance(data, bytes) else b"{}"
+        for _ in range(20):
+            at, size = (int(each) for each in numbers.integers(0, len(whole) + 1, 2))
+            broken = whole[:at] + numbers.bytes(size % 9) + whole[at + size % 5 :]
+            if file_name != "info":
+                write(tmp_path, make() | {file_name: broken})
+                findings(tmp_path, kind)
+    assert told(findings(write(tmp_path, make()), kind)) == []
