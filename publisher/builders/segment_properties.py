@@ -143,7 +143,7 @@ def _ids(values: Any, column: str, table: Path) -> tuple[NDArray[np.uint64], Ord
     except (pa.ArrowException, ValueError):
         good = False
     if not good:
-        wrong = next(each for each in known.to_pylist() if not (str(each).isascii() and str(each).isdecimal()))
+        wrong = next(each for each in known.to_pylist() if not _is_id(each))
         message = f"needs segment ids, and the column {column!r} of {table.name} holds {wrong!r}"
         raise InvalidInput(Problem("", message, "ids are whole numbers from 0 up"))
     order = np.argsort(numbers, kind="stable")
@@ -152,6 +152,11 @@ def _ids(values: Any, column: str, table: Path) -> tuple[NDArray[np.uint64], Ord
         message = f"needs one row a segment, and {table.name} has segment {twice[0]} twice"
         raise InvalidInput(Problem("", message, "name another table in `segment_properties`, or correct it"))
     return ids, there[order]
+
+
+def _is_id(value: object) -> bool:
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return text.isascii() and text.isdecimal() and int(text) < 1 << 64
 
 
 def _plain(values: Any) -> Any:  # noqa: ANN401 - Arrow
