@@ -53,7 +53,16 @@ def open_scene(page: Any, base: str, **layer: Any) -> str:
         "dimensions": {axis: [8e-9, "m"] for axis in "xyz"},
         "position": [30, 3, 0],
         "projectionScale": 100,
-        "layers": [{"type": "segmentation", "name": "seg", "source": sources, "segments": ["1", "30"], **layer}],
+        "layers": [
+            {
+                "type": "segmentation",
+                "name": "seg",
+                "source": sources,
+                "segments": ["1", "30"],
+                "tab": "segments",
+                **layer,
+            }
+        ],
         "selectedLayer": {"visible": True, "layer": "seg"},
         "layout": "3d",
     }
@@ -77,7 +86,7 @@ QUERIES = {
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_finds_what_the_table_says(query: str, base: str, page: Any) -> None:
     assert open_scene(page, base, segmentQuery=query) == ""
-    page.wait_for_selector(f"text={QUERIES[query]} /{ROWS} total")
+    page.wait_for_selector(f"text={QUERIES[query]} /{ROWS} total", timeout=10_000)
 
 
 def test_skeletons_in_shards_are_drawn(base: str, page: Any) -> None:
@@ -90,7 +99,7 @@ def test_skeletons_in_shards_are_drawn(base: str, page: Any) -> None:
     assert drawn == 2
 
 
-def test_a_uint8_attribute_kills_the_layer(base: str, page: Any, tmp_path: Path) -> None:
+def test_a_uint8_attribute_kills_the_layer(page: Any, tmp_path: Path) -> None:
     """Why the health check calls it an error: nothing of the layer is shown."""
     from tests.unit import layers
 
