@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from publisher.errors import Problem
-from publisher.health import across, linked, meshes, properties, skeletons, volumes
+from publisher.health import across, linked, meshes, properties, referring, skeletons, volumes
 from publisher.health.annotations import check as check_annotations  # __future__ has the name of the module
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
@@ -57,7 +57,9 @@ def check(
         progress: who is told.
 
     """
+    trees, artifacts = tuple(trees), tuple(artifacts)
     patients = tuple(subjects(trees, artifacts))
+    others = referring.referring(trees, artifacts)
     memory = Memory(work, reread=reread)
     meter = progress.step("health", len(patients) + 1)
     marks: list[str] = []
@@ -67,7 +69,8 @@ def check(
         look = CHECKS.get(patient.kind, _nothing)
         found += memory.findings(patient.key, marks[-1], depth, partial(look, patient, depth))
         meter.advance(1, 0)
-    found += memory.findings("", " ".join(sorted(marks)), depth, partial(_together, patients, depth))
+    marks += [referring.fingerprint(each) for each in others]
+    found += memory.findings("", " ".join(sorted(marks)), depth, partial(_together, patients, others, depth))
     meter.advance(1, 0)
     memory.save()
     return tuple(sorted(found, key=lambda finding: WORST.index(finding.severity)))
@@ -86,7 +89,9 @@ def problems(findings: Iterable[Finding], severity: Severity, trees: Iterable[Tr
 def _place(key: str, trees: Iterable[Tree]) -> str:
     for tree in trees:
         if key == tree.key or key.startswith(f"{tree.key}/"):
-            return f"{tree.path}{key[len(tree.key) :]}"
+            place = Path(f"{tree.path}{key[len(tree.key) :]}")
+            packed = place.with_name(f"{place.name}.gz")
+            return str(packed if tree.encoded_names and not place.exists() and packed.exists() else place)
     return key
 
 
@@ -96,9 +101,10 @@ def _sentences(message: str) -> tuple[str, str]:
     return what, hint
 
 
-def _together(patients: Sequence[Subject], depth: Depth) -> Iterator[Finding]:
+def _together(patients: Sequence[Subject], others: Sequence[referring.Referring], depth: Depth) -> Iterator[Finding]:
     for look in TOGETHER:
         yield from look(patients, depth)
+    yield from referring.check(others, patients, depth)
 
 
 def _nothing(patient: Subject, depth: Depth) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ axes at once, and on good data nearly every vertex finds its own label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from publisher.facts import SkeletonFacts, VolumeFacts
 from publisher.health import boxes, occurrence, places
@@ -21,23 +22,41 @@ _LOW = 0.5  # of vertices; annotations are often at membranes, and are told of w
 
 def check(subjects: Sequence[Subject], depth: Depth) -> Iterator[Finding]:
     """Yield what does not fit together. At most `MOST_PLACES` lookups a layer, and as many again for each slip tried."""
-    segmentations = {
-        subject.artifact.name: subject for subject in subjects if subject.kind == "volume" and _is_segmentation(subject)
-    }
+    segmentations = _segmentations(subjects)
     yield from boxes.check(subjects, segmentations)
     if depth == "quick":
         return
-    opened: dict[str, Labels | Unreadable] = {}
     for subject in subjects:
-        volume = segmentations.get(segmentation_of(subject))
-        if volume is None or subject.kind in {"volume", "properties"}:
-            continue
-        name = volume.artifact.name
-        if name not in opened:
-            opened[name] = _opened(volume)
-        yield from _layer(subject, volume, opened[name])
+        if subject.kind not in {"volume", "properties"}:
+            yield from lookup(subject, subjects, partial(places.of, subject))
     for volume in segmentations.values():
         yield from occurrence.of_properties(volume, subjects, depth)
+
+
+def lookup(layer: Subject, subjects: Sequence[Subject], find: Callable[[], list[Place]]) -> Iterator[Finding]:
+    """Yield how many places of a layer lie in their segments, and which slip explains that they do not."""
+    volume = _segmentations(subjects).get(segmentation_of(layer))
+    if volume is None:
+        return
+    noun = "points" if layer.kind == "annotations" else "vertices"
+    unmade = f"whether {noun} lie in their segments of {volume.artifact.name} was not looked at"
+    try:
+        labels = open_labels(volume, volume.facts.scales[0])
+        found = find()
+        if not found:
+            return  # their own check tells that there are none
+        part = share(found, labels)
+        slip = explained(found, labels, part) if part < GOOD else None
+    except Unreadable as error:
+        yield layer.finding(CHECK, "note", f"{unmade}, because {error}")
+    except places.NoDraco:
+        yield layer.finding(CHECK, "note", f"{unmade}, because DracoPy is not installed → `pip install DracoPy`")
+    else:
+        yield _verdict(layer, labels, found, part, slip)
+
+
+def _segmentations(subjects: Sequence[Subject]) -> dict[str, Subject]:
+    return {each.artifact.name: each for each in subjects if each.kind == "volume" and _is_segmentation(each)}
 
 
 def segmentation_of(subject: Subject) -> str:
@@ -49,35 +68,6 @@ def segmentation_of(subject: Subject) -> str:
 def _is_segmentation(subject: Subject) -> bool:
     facts = subject.artifact.facts
     return isinstance(facts, VolumeFacts) and facts.role == "segmentation" and facts.axes is None
-
-
-def _opened(volume: Subject) -> Labels | Unreadable:
-    facts = volume.artifact.facts
-    assert isinstance(facts, VolumeFacts)
-    try:
-        return open_labels(volume, facts.scales[0])
-    except Unreadable as error:
-        return error
-
-
-def _layer(subject: Subject, volume: Subject, labels: Labels | Unreadable) -> Iterator[Finding]:
-    noun = "points" if subject.kind == "annotations" else "vertices"
-    unmade = f"whether {noun} lie in their segments of {volume.artifact.name} was not looked at"
-    try:
-        if isinstance(labels, Unreadable):
-            raise labels
-        found = places.of(subject)
-        if not found:
-            return  # their own check tells that there are none
-        part = share(found, labels)
-        slip = explained(found, labels, part) if part < GOOD else None
-    except Unreadable as error:
-        yield subject.finding(CHECK, "note", f"{unmade}, because {error}")
-        return
-    except places.NoDraco:
-        yield subject.finding(CHECK, "note", f"{unmade}, because DracoPy is not installed → `pip install DracoPy`")
-        return
-    yield _verdict(subject, labels, found, part, slip)
 
 
 def _verdict(

@@ -114,8 +114,7 @@ def open_labels(subject: Subject, scale: Scale) -> Labels:
         Unreadable: tensorstore is not installed, or cannot read it.
 
     """
-    facts = subject.artifact.facts
-    assert isinstance(facts, VolumeFacts)
+    facts = subject.facts
     try:
         import tensorstore as ts  # noqa: PLC0415 - an extra, and heavy
     except ImportError:

@@ -66,6 +66,12 @@ class Subject:
         except InvalidInput:
             return {}
 
+    @property
+    def facts(self) -> VolumeFacts:
+        """What was measured of a volume; asked of volumes only."""
+        assert isinstance(self.artifact.facts, VolumeFacts)
+        return self.artifact.facts
+
     def files(self) -> Iterator[File]:
         """Yield the subject's files in the order of keys; `relative` is below the subject, without a `.gz` that stands for gzip.
 

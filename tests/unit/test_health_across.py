@@ -439,3 +439,65 @@ def test_no_info_makes_a_look_across_stumble(tmp_path: Path) -> None:
                 )
         layers.write(folder, {"info": info})
         assert seen(seg, layers.subject(folder, kind, facts=facts))[0][1].startswith("100% of ")  # type: ignore[arg-type]
+
+
+def staged(tmp_path: Path, **more: Any) -> tuple[list[Tree], list[Described]]:
+    """The small segmentation with what refers to it: SWC files alone, and a table."""
+    folder = tmp_path / "swc"
+    folder.mkdir()
+    for segment in CENTRES:
+        rows = (f"{at} 3 {x / 8} {y / 8} {z / 8} 1 -1" for at, (x, y, z) in enumerate(vertices(segment).tolist(), 1))
+        (folder / f"{segment}.swc").write_text("\n".join(rows))
+    pf.write_feather(pa.table({"body": pa.array([7, 9, 12], pa.uint64())}), tmp_path / "t.feather")
+    artifacts = {
+        segmentation(tmp_path / "seg"): Volume.model_validate({"name": "segmentation", "source": "x"}),
+        folder: Skeletons.model_validate(
+            {
+                "name": "bones",
+                "source": "x",
+                "formats": ["swc"],
+                "segmentation": "segmentation",
+                "units": "8 nm",
+                **more,
+            }
+        ),
+        tmp_path / "t.feather": Table.model_validate(
+            {"name": "t", "source": "x", "references": {"body": "segmentation"}}
+        ),
+    }
+    trees, described = [], []
+    for source, artifact in artifacts.items():
+        made = artifact.stage(Bench(source, f"v1/{artifact.name}", SPACE, tmp_path / "work", tmp_path.joinpath))
+        trees += made.trees
+        about = (artifact.name, artifact.section, artifact.name, "", "Files", f"v1/{artifact.name}", SPACE)
+        described.append(Described(*about, facts=made.facts))
+    return trees, described
+
+
+IDS_TOLD = (
+    "the column 'body': 1 of 3 ids, such as 12, do not occur in segmentation → are they of another version of it?"
+)
+
+
+def test_what_refers_to_segments_without_being_a_layer(tmp_path: Path) -> None:
+    trees, described = staged(tmp_path)
+    found = [each for each in check(trees, described) if each.check in {"across", "ids"}]
+    assert found == [
+        Finding("ids", "warning", "v1/t", IDS_TOLD, "t"),
+        Finding("across", "note", "v1/bones/skeletons-swc", WELL, "bones"),
+    ]
+
+
+def test_swc_files_alone_with_the_8_nm_slip(tmp_path: Path) -> None:
+    (found, *_) = [each for each in check(*staged(tmp_path, units="nm")) if each.check == "across"]
+    assert (found.severity, found.key) == ("error", "v1/bones/skeletons-swc")
+    assert found.message.endswith('multiplied by 8 it would be 100% → say `units: "8 nm"` in the manifest')
+
+
+def test_what_was_found_is_remembered_until_something_changes(tmp_path: Path) -> None:
+    trees, described = staged(tmp_path)
+    first = check(trees, described, work=tmp_path / "memory")
+    assert check(trees, described, work=tmp_path / "memory") == first
+    pf.write_feather(pa.table({"body": pa.array([7, 9, 11], pa.uint64())}), tmp_path / "t.feather")
+    again = check(trees, described, work=tmp_path / "memory")
+    assert [each for each in first if each not in again] == [Finding("ids", "warning", "v1/t", IDS_TOLD, "t")]
