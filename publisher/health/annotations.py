@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Any
 
+from publisher.formats import sharded
 from publisher.health import cells
 from publisher.health.keyed import Value, below, sharding_of, value, values
 from publisher.health.records import PROPERTY_BYTES, VECTORS, Layout, layout, many, single
@@ -20,6 +22,7 @@ from publisher.objects import Finding
 
 CHECK = "annotations"
 _UNIT = re.compile(r"[yzafpnuµmcdhkMGTPEZY]?(m|s|Hz|rad/s)|")
+_KNOWN = 1 << 16  # segments that are remembered
 _PROPERTY = re.compile(r"[a-z][a-zA-Z0-9_]*")
 
 
@@ -156,7 +159,7 @@ def _by_id(
     if isinstance(sharding, Finding):
         yield sharding
         return
-    place = below(subject, info["by_id"]["key"])
+    place, lists = below(subject, info["by_id"]["key"]), _lists(subject, info)
     for one in chosen(counts.passing(values(place, sharding, CHECK, "annotation")), MOST[depth], place.key):
         if isinstance(one, Finding):
             yield one
@@ -168,21 +171,42 @@ def _by_id(
             continue
         if wrong := cells.outside(made.geometry.reshape(1, -1), info, shape):
             yield one.finding(CHECK, "error", wrong)
-        for relation, segments in zip(info["relationships"], made.related, strict=True):
-            yield from _listed(subject, one, relation, segments)
+        for known, segments in zip(lists, made.related, strict=True):
+            yield from known.findings(one, segments) if known else ()
 
 
-def _listed(subject: Subject, one: Value, relation: dict[str, Any], segments: tuple[int, ...]) -> Iterator[Finding]:
-    """Yield that an annotation is related to a segment whose list is not there."""
-    sharding = sharding_of(relation, subject, CHECK)
-    if isinstance(sharding, Finding):
-        return  # which is told once, of the relation
-    for segment in segments:
-        if value(below(subject, relation["key"]), sharding, segment) is None:
-            message = (
-                f"is related to segment {segment} as {relation.get('id')!r}, and {relation['key']!r} has no list of it"
-            )
+@dataclass(slots=True)
+class _Lists:
+    """Which segments have a list of annotations: many annotations ask for the same few."""
+
+    name: str
+    index: Subject
+    sharding: sharded.Sharding | None
+    _known: dict[int, bool] = field(default_factory=dict)
+
+    def missing(self, segment: int) -> bool:
+        if segment not in self._known:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[segment] = value(self.index, self.sharding, segment) is not None
+        return not self._known[segment]
+
+    def findings(self, one: Value, segments: tuple[int, ...]) -> Iterator[Finding]:
+        """Yield that an annotation is related to a segment whose list is not there."""
+        for segment in filter(self.missing, segments):
+            key = self.index.inside.rpartition("/")[2]
+            message = f"is related to segment {segment} as {self.name!r}, and {key!r} has no list of it"
             yield one.finding(CHECK, "error", f"{message}: the viewer shows nothing of that segment")
+
+
+def _lists(subject: Subject, info: dict[str, Any]) -> list[_Lists | None]:
+    """Return one for each relationship, None where its sharding does not hold, which is told once."""
+    made: list[_Lists | None] = []
+    for relation in info["relationships"]:
+        sharding = sharding_of(relation, subject, CHECK)
+        about = str(relation.get("id")), below(subject, relation["key"])
+        made.append(None if isinstance(sharding, Finding) else _Lists(*about, sharding))
+    return made
 
 
 def _related(subject: Subject, info: dict[str, Any], shape: Layout, depth: Depth) -> Iterator[Finding]:

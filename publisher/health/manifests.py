@@ -70,8 +70,11 @@ def troubles(manifest: Manifest) -> Iterator[tuple[Severity, str]]:
     told = [float(f"{scale:.4g}") for scale in scales]
     if not all(0 <= scale < float("inf") for scale in scales):
         yield "error", f"`lod_scales` must be lengths from 0 up, not {told}"
-    elif any(one >= two for one, two in pairwise(scales)):
-        yield "error", f"`lod_scales` must grow from level to level, and are {told}: the viewer takes the wrong level"
+    elif any(one > two for one, two in pairwise(scale for scale in scales if scale)):  # 0 leaves a level out
+        yield (
+            "error",
+            f"`lod_scales` must not fall from level to level, and are {told}: the viewer takes the wrong level",
+        )
     for level, positions in enumerate(manifest.positions):
         if any(not z_before(one, two) for one, two in pairwise(positions)):
             message = (

@@ -181,7 +181,7 @@ BROKEN: dict[str, tuple[str, Callable[[Files], Any], list[tuple[str, str, str]]]
     "scales that fall": (
         "multires",
         lambda files: file("1.index", manifest([[len(files["1"]) // 3] * 2, [len(files["1"]) // 3]], scales=[4, 2]))(files),
-        [("error", "1.index", "`lod_scales` must grow from level to level, and are [4.0, 2.0]")],
+        [("error", "1.index", "`lod_scales` must not fall from level to level, and are [4.0, 2.0]")],
     ),
     "fragments out of order": (
         "multires",
