@@ -90,8 +90,9 @@ def _cure(subject: Subject, slip: Slip) -> str:
     if slip.factor != 1 and isinstance(facts, SkeletonFacts) and subject.artifact.section == "skeletons":
         return f'say `units: "{facts.swc_unit_nm * slip.factor:g} nm"` in the manifest'
     if subject.kind == "annotations":
-        return "correct `dimensions` and bounds, or the coordinates of the points"
+        return "correct `units` where they are built from a table, else `dimensions` and bounds, or the coordinates"
     if slip.factor != 1:
         diagonal = ", ".join(f"{slip.factor:g}" if at in {0, 5, 10} else "0" for at in range(12))
-        return f"coordinates must be nm: write them anew, or a `transform` of [{diagonal}] if it is the identity now"
+        ready = f"write a `transform` of [{diagonal}] if it is the identity now, or the coordinates anew"
+        return f"coordinates must be nm: correct `units` where they are built from files, else {ready}"
     return "coordinates must be nm, as x, y, z: write them anew"

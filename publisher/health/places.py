@@ -98,20 +98,23 @@ def _legacy(subject: Subject, segment: int) -> Points:
 
 
 def _mesh(value: Value, data: bytes) -> Points:
-    """Return the vertices of the first fragment of the finest level."""
+    """Return vertices of the finest level: those of its first fragments."""
     manifest = manifests.parse(data)
     if isinstance(manifest, str):
         return np.zeros((0, 3))
     total = sum(map(sum, manifest.sizes))
     fragments = value.before(total) if value.entry else value.place.read(str(value.id))
     bits = value.place.info.get("vertex_quantization_bits")
-    for number, size in enumerate(manifest.sizes[0] if fragments else ()):
-        start = sum(manifest.sizes[0][:number])
-        if size and fragments and isinstance(bits, int):
-            grid = _draco(fragments[start : start + size]) / ((1 << bits) - 1) + np.array(manifest.positions[0][number])
-            origin = np.array(manifest.grid_origin) + np.array(manifest.vertex_offsets[0])
-            return np.asarray(grid * np.array(manifest.chunk_shape) + origin, np.float64)
-    return np.zeros((0, 3))
+    if not fragments or not isinstance(bits, int):
+        return np.zeros((0, 3))
+    places: list[Points] = []
+    start = 0
+    for cell, size in zip(manifest.positions[0], manifest.sizes[0], strict=True):
+        if size and sum(map(len, places)) < MOST_PLACES:
+            places.append(_draco(fragments[start : start + size]) / ((1 << bits) - 1) + np.array(cell))
+        start += size
+    origin = np.array(manifest.grid_origin) + np.array(manifest.vertex_offsets[0])
+    return np.concatenate([np.zeros((0, 3)), *places]) * np.array(manifest.chunk_shape) + origin
 
 
 def _draco(data: bytes) -> Points:

@@ -213,7 +213,10 @@ def test_meshes(form: str, factor: float, tmp_path: Path) -> None:
         assert all(min(np.abs(np.array(place) - other).max() for other in wanted) < 0.1 for place in made)
     else:
         assert severity == "error"
-        assert "divided by 8 it would be 100% → coordinates must be nm: write them anew, or a `transform`" in message
+        assert (
+            "divided by 8 it would be 100% → coordinates must be nm: correct `units` where they are built from files"
+            in message
+        )
 
 
 @pytest.mark.parametrize(("unit", "severity"), [(8e-9, "note"), (1e-9, "error")])
@@ -231,7 +234,10 @@ def test_points_and_the_segments_that_they_are_related_to(unit: float, severity:
     if severity == "note":
         assert message == WELL.replace("vertices", "points")
     else:
-        assert "multiplied by 8 it would be 100% → correct `dimensions` and bounds" in message
+        assert (
+            "multiplied by 8 it would be 100% → correct `units` where they are built from a table, else `dimensions` and bounds"
+            in message
+        )
 
 
 def test_points_beside_their_segments_are_only_a_note(tmp_path: Path) -> None:
