@@ -114,7 +114,8 @@ def _mesh(value: Value, data: bytes) -> Points:
             places.append(_draco(fragments[start : start + size]) / ((1 << bits) - 1) + np.array(cell))
         start += size
     origin = np.array(manifest.grid_origin) + np.array(manifest.vertex_offsets[0])
-    return np.concatenate([np.zeros((0, 3)), *places]) * np.array(manifest.chunk_shape) + origin
+    grid = np.concatenate([np.zeros((0, 3)), *places])
+    return np.asarray(grid * np.array(manifest.chunk_shape) + origin, np.float64)
 
 
 def _draco(data: bytes) -> Points:
