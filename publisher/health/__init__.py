@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from publisher.errors import Problem
-from publisher.health import across, linked, meshes, properties, referring, skeletons, volumes
+from publisher.health import across, meshes, properties, referring, skeletons, volumes
 from publisher.health.annotations import check as check_annotations  # __future__ has the name of the module
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
@@ -33,7 +33,7 @@ CHECKS: dict[Kind, Check] = {
     "annotations": check_annotations,
     "properties": properties.check,
 }
-TOGETHER: tuple[Together, ...] = (linked.check, across.check)
+TOGETHER: tuple[Together, ...] = (across.check,)
 
 
 def check(

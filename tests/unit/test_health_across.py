@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from publisher.artifacts.skeletons import Skeletons
 from publisher.artifacts.table import Table
 from publisher.artifacts.volume import Volume, look
 from publisher.facts import AnnotationFacts, MeshFacts, SkeletonFacts
-from publisher.health import across, check, linked, occurrence
+from publisher.health import across, check, occurrence
 from publisher.health.places import of as places_of
 from publisher.health.subject import Subject
 from publisher.objects import Finding
@@ -332,40 +331,6 @@ def with_links(folder: Path) -> Path:
     layers.write(folder / "mesh", layers.legacy())
     layers.write(folder / "props", layers.properties())
     return folder
-
-
-LOST: dict[str, tuple[Callable[[Path], Any], str, str]] = {
-    "skeletons' info": (
-        lambda folder: (folder / "sk" / "info").unlink(), "sk/info",
-        "is missing, and `skeletons` of the volume's info names it: the viewer shows nothing of the whole segmentation",
-    ),
-    "the mesh info": (
-        lambda folder: (folder / "mesh" / "info").unlink(), "mesh/info",
-        "is missing, and `mesh` of the volume's info names it: the viewer takes the meshes for legacy ones",
-    ),
-    "the properties": (
-        lambda folder: shutil.rmtree(folder / "props"), "props",
-        "is missing, and `segment_properties` of the volume's info names it: the viewer shows nothing",
-    ),
-    "skeletons that are meshes": (
-        lambda folder: layers.write(folder / "sk", {"info": {"@type": "neuroglancer_legacy_mesh"}}), "sk/info",
-        "`@type` must be neuroglancer_skeletons, not 'neuroglancer_legacy_mesh': the whole segmentation fails",
-    ),
-    "info that is no JSON": (
-        lambda folder: (folder / "sk" / "info").write_text("{"), "sk/info", "is not JSON",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", LOST)
-def test_folders_that_a_volume_names(case: str, tmp_path: Path) -> None:
-    folder = with_links(tmp_path / "seg")
-    assert list(linked.check([volume(folder)], "quick")) == []
-    lose, key, words = LOST[case]
-    lose(folder)
-    (found,) = linked.check([volume(folder)], "quick")
-    assert (found.severity, found.key) == ("error", f"v1/segmentation/{key}")
-    assert found.message.startswith(words)
 
 
 def test_skeletons_inside_their_volume_are_looked_up_in_it(tmp_path: Path) -> None:
