@@ -472,3 +472,51 @@ def test_what_was_found_is_remembered_until_something_changes(tmp_path: Path) ->
     pf.write_feather(pa.table({"body": pa.array([7, 9, 11], pa.uint64())}), tmp_path / "t.feather")
     again = check(trees, described, work=tmp_path / "memory")
     assert [each for each in first if each not in again] == [Finding("ids", "warning", "v1/t", IDS_TOLD, "t")]
+
+
+def array_of(kind: str, folder: Path) -> Path:
+    """Write the same labels as N5 (x, y, z), or as OME-Zarr (z, y, x, also with channels before them)."""
+    import tensorstore as ts
+
+    made = np.zeros(np.add(SIDES, OFFSET), np.uint64)  # these formats have no offset: the labels lie where they are
+    made[tuple(slice(at, None) for at in OFFSET)] = labels()
+    driver = {"n5": "n5", "zarr2": "zarr", "zarr3": "zarr3", "zarr2 with channels": "zarr"}[kind]
+    made = made if kind == "n5" else made.T
+    made = made[None] if "channels" in kind else made
+    spec = {"driver": driver, "kvstore": {"driver": "file", "path": f"{folder}/s0/"}}
+    ts.open(spec, create=True, dtype=ts.uint64, shape=made.shape).result()[...] = made
+    lengths = [*([1.0] if "channels" in kind else []), *reversed(VOXEL)]
+    names = [*("c" * ("channels" in kind)), *"zyx"]
+    axes = [
+        {"name": name, "type": "space", "unit": "nanometer"} if name != "c" else {"name": "c", "type": "channel"}
+        for name in names
+    ]
+    scale = [{"path": "s0", "coordinateTransformations": [{"type": "scale", "scale": lengths}]}]
+    multiscales = [{"version": "0.4", "axes": axes, "datasets": scale}]
+    if kind == "n5":
+        layers.write(folder, {"attributes.json": {"resolution": VOXEL, "units": ["nm"] * 3, "n5": "2.0.0"}})
+        attributes = json.loads((folder / "s0" / "attributes.json").read_text())
+        layers.write(folder, {"s0/attributes.json": attributes | {"resolution": VOXEL, "units": ["nm"] * 3}})
+    elif kind == "zarr3":
+        head = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": {"ome": {"version": "0.5", "multiscales": multiscales}},
+        }
+        layers.write(folder, {"zarr.json": head})
+    else:
+        layers.write(folder, {".zgroup": {"zarr_format": 2}, ".zattrs": {"multiscales": multiscales}})
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["n5", "zarr2", "zarr3", "zarr2 with channels"])
+def test_labels_in_other_formats(kind: str, tmp_path: Path) -> None:
+    seg = volume(array_of(kind, tmp_path / "seg"))
+    assert seg.facts.scales[0].size_voxels == tuple(np.add(SIDES, OFFSET))
+    well = WELL.replace("8_8_40", "s0")
+    assert seen(seg, skeletons(tmp_path / "sk")) == [("note", well)]
+    ((severity, message),) = seen(seg, skeletons(tmp_path / "slip", lambda nm: nm[:, ::-1]))
+    assert severity == "error"
+    assert "with their axes reversed (z, y, x) it would be 100%" in message
+    ((_, message),) = only(across.check([seg, properties(tmp_path / "some", [7, 8, 9])], "sample"), "ids")
+    assert message.startswith("1 of 3 ids, such as 8, do not occur in segmentation")
