@@ -1,6 +1,6 @@
 """SWC files, one a segment → precomputed skeletons in nm, one file each or in shards.
 
-One skeleton is in memory at a time, and eight bytes of every other. What was made of the same files in the same way is
+One skeleton is in memory at a time, and some bytes of every other. What was made of the same files in the same way is
 left alone: beside the folder lies `<folder>.made.json`, removed before anything is made and written after all is.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -72,34 +73,38 @@ def build(source: Path, files: Files, work: Path, options: Options, shown: str =
         folder = packed if options.packed(known.count) else work
         return Built(folder, known)
     stamp.unlink(missing_ok=True)
-    sums, ids, problems = _Sums(options.unit_nm), array("Q"), list[Problem]()
-    one_each = "precomputed" in options.formats and not options.packed(count)
-    for file in files():
-        made = _one(file, shown or str(source))
-        if isinstance(made, list):
-            problems += made
-            continue
-        segment = int(Path(file.relative).stem)
-        data = swc.encode(made, options.unit_nm)
-        sums.add(segment, made, len(data))
-        ids.append(segment)
-        if one_each:
-            write_file(work / str(segment), data)
-    facts = sums.facts(options)
-    if problems or not ids:
-        write_file(
-            work / "info", json.dumps(swc.INFO, indent=1).encode()
-        )  # nobody publishes it; what is planned is there
-        return Built(work, facts, tuple(problems))
-    folder, info = work, dict(swc.INFO)
-    keep = {str(segment) for segment in ids} if one_each else set[str]()
-    if "precomputed" in options.formats and not one_each:
-        folder = packed
-        sharding = sharded.choose(len(ids), sums.size_bytes, data_encoding="gzip")
-        order = sharding.order(np.array(ids, np.uint64))
-        names = sharded.write(folder, sharding, _items(source, [ids[at] for at in order.tolist()], options.unit_nm))
-        info["sharding"], keep = sharding.to_json(), set(names)
-    if "precomputed" in options.formats:
+    wants = "precomputed" in options.formats
+    one_each = wants and not options.packed(count)
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=work.parent) as spool:
+        sums, ids, ends, problems = _Sums(options.unit_nm), array("Q"), array("Q"), list[Problem]()
+        for file in files():
+            made = _one(file, shown or str(source))
+            if isinstance(made, list):
+                problems += made
+                continue
+            data = swc.encode(made, options.unit_nm)
+            ids.append(int(Path(file.relative).stem))
+            sums.add(ids[-1], made, len(data))
+            if one_each:
+                write_file(work / str(ids[-1]), data)
+            elif wants:
+                spool.write(data)
+                ends.append(spool.tell())
+        facts = sums.facts(options)
+        if problems or not ids:
+            write_file(
+                work / "info", json.dumps(swc.INFO, indent=1).encode()
+            )  # nobody publishes it: the rest is planned
+            return Built(work, facts, tuple(problems))
+        folder, info, keep = work, dict(swc.INFO), {str(segment) for segment in ids} if one_each else set[str]()
+        if wants and not one_each:
+            folder = packed
+            sharding = sharded.choose(len(ids), sums.size_bytes, data_encoding="gzip")
+            order = sharding.order(np.array(ids, np.uint64)).tolist()
+            names = sharded.write(folder, sharding, _items(spool, ids, ends, order))
+            info["sharding"], keep = sharding.to_json(), set(names)
+    if wants:
         write_file(folder / "info", json.dumps(info, indent=1).encode())
         _forget(folder, keep | {"info"})
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()} if folder is packed else {}
@@ -118,11 +123,12 @@ def _one(file: File, shown: str) -> swc.Skeleton | list[Problem]:
     return swc.parse(Path(file.path).read_bytes(), where)
 
 
-def _items(source: Path, segments: list[int], unit_nm: float) -> Iterator[sharded.Item]:
-    for segment in segments:
-        made = swc.parse((source / f"{segment}.swc").read_bytes(), str(segment))
-        assert isinstance(made, swc.Skeleton)  # it was one a moment ago
-        yield sharded.Item(segment, swc.encode(made, unit_nm))
+def _items(spool: IO[bytes], ids: array[int], ends: array[int], order: list[int]) -> Iterator[sharded.Item]:
+    """Yield encoded skeletons in an order, from the file that holds one after the other."""
+    for at in order:
+        start = ends[at - 1] if at else 0
+        spool.seek(start)
+        yield sharded.Item(ids[at], spool.read(ends[at] - start))
 
 
 def _digest(files: Iterable[File], options: Options) -> tuple[str, int]:

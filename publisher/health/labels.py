@@ -62,10 +62,10 @@ class Labels:
                 for name in self._chunks(box):
                     self._take(name)
             where = tuple(slice(a, b) for a, b in zip(*box, strict=True))
-            read = self._store[where].read().result()
+            read = self._store[where].read(order="F").result()  # as chunks have them: no transposing
         except (ValueError, OSError, zlib.error, RuntimeError) as error:
             raise Unreadable(f"it cannot be read: {str(error).splitlines()[0][:200]}") from None
-        return np.asarray(read).astype(np.uint64)
+        return np.asarray(read).astype(np.uint64, copy=False)
 
     def chunks(self) -> Iterator[Box]:
         """Yield the box of each chunk of the grid; of those that have a file each, only what is there."""

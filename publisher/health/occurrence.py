@@ -123,7 +123,7 @@ def _sought(volume: Subject, ids: Ids, depth: Depth) -> tuple[str, Severity]:
             if budget <= 0:
                 whole = False
                 break
-            block = labels.read(box).reshape(-1, order="A")
+            block = labels.read(box).ravel(order="K")
             budget -= block.size
             runs = np.flatnonzero(np.concatenate([[True], block[1:] != block[:-1]]))  # far fewer than voxels
             left = np.setdiff1d(left, block[runs], assume_unique=False)
