@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from publisher.errors import Problem
-from publisher.health import across, meshes, properties, referring, skeletons, volumes
-from publisher.health.annotations import check as check_annotations  # __future__ has the name of the module
+from publisher.health import referring
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
 from publisher.health.subject import Depth, Kind, Subject, subjects
@@ -25,15 +26,25 @@ from publisher.tree import Tree
 Check = Callable[[Subject, Depth], Iterator[Finding]]
 Together = Callable[[Sequence[Subject], Depth], Iterator[Finding]]
 
+
+def _later(name: str) -> Callable[[Any, Depth], Iterator[Finding]]:
+    """Return the check of a module here, imported when it is first asked: a rerun that remembers need not wait for numpy."""
+
+    def look(looked_at: Any, depth: Depth) -> Iterator[Finding]:  # noqa: ANN401 - a subject, or all of them
+        yield from import_module(f"{__name__}.{name}").check(looked_at, depth)
+
+    return look
+
+
 # The checks of one folder, by what it holds; and those that look from one layer to another.
 CHECKS: dict[Kind, Check] = {
-    "volume": volumes.check,
-    "meshes": meshes.check,
-    "skeletons": skeletons.check,
-    "annotations": check_annotations,
-    "properties": properties.check,
+    "volume": _later("volumes"),
+    "meshes": _later("meshes"),
+    "skeletons": _later("skeletons"),
+    "annotations": _later("annotations"),
+    "properties": _later("properties"),
 }
-TOGETHER: tuple[Together, ...] = (across.check,)
+TOGETHER: tuple[Together, ...] = (_later("across"),)
 
 
 def check(
@@ -104,7 +115,7 @@ def _sentences(message: str) -> tuple[str, str]:
 def _together(patients: Sequence[Subject], others: Sequence[referring.Referring], depth: Depth) -> Iterator[Finding]:
     for look in TOGETHER:
         yield from look(patients, depth)
-    yield from referring.check(others, patients, depth)
+    yield from _later("referred")((others, patients), depth)
 
 
 def _nothing(patient: Subject, depth: Depth) -> Iterator[Finding]:
