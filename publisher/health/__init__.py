@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from publisher.errors import Problem
+from publisher.health import referring
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
 from publisher.health.subject import Depth, Kind, Subject, subjects
@@ -38,8 +39,12 @@ def _later(name: str) -> Callable[[Any, Depth], Iterator[Finding]]:
 # The checks of one folder, by what it holds; and those that look from one layer to another.
 CHECKS: dict[Kind, Check] = {
     "volume": _later("volumes"),
+    "meshes": _later("meshes"),
+    "skeletons": _later("skeletons"),
+    "annotations": _later("annotations"),
+    "properties": _later("properties"),
 }
-TOGETHER: tuple[Together, ...] = ()
+TOGETHER: tuple[Together, ...] = (_later("across"),)
 
 
 def check(
@@ -63,7 +68,9 @@ def check(
         progress: who is told.
 
     """
+    trees, artifacts = tuple(trees), tuple(artifacts)
     patients = tuple(subjects(trees, artifacts))
+    others = referring.referring(trees, artifacts)
     memory = Memory(work, reread=reread)
     meter = progress.step("health", len(patients) + 1)
     marks: list[str] = []
@@ -73,7 +80,8 @@ def check(
         look = CHECKS.get(patient.kind, _nothing)
         found += memory.findings(patient.key, marks[-1], depth, partial(look, patient, depth))
         meter.advance(1, 0)
-    found += memory.findings("", " ".join(sorted(marks)), depth, partial(_together, patients, depth))
+    marks += [referring.fingerprint(each) for each in others]
+    found += memory.findings("", " ".join(sorted(marks)), depth, partial(_together, patients, others, depth))
     meter.advance(1, 0)
     memory.save()
     return tuple(sorted(found, key=lambda finding: WORST.index(finding.severity)))
@@ -104,9 +112,10 @@ def _sentences(message: str) -> tuple[str, str]:
     return what, hint
 
 
-def _together(patients: Sequence[Subject], depth: Depth) -> Iterator[Finding]:
+def _together(patients: Sequence[Subject], others: Sequence[referring.Referring], depth: Depth) -> Iterator[Finding]:
     for look in TOGETHER:
         yield from look(patients, depth)
+    yield from _later("referred")((others, patients), depth)
 
 
 def _nothing(patient: Subject, depth: Depth) -> Iterator[Finding]:
