@@ -257,6 +257,12 @@ def _report_path(run: Run, ref: InventoryRef) -> Path:
     return run.folder / "reports" / f"{place[:16]}.json"
 
 
+def pictures(run: Run, live: Record) -> Path:
+    """Return where the pictures of this very release's scenes at this target lie, beside what verify saw of it."""
+    place = _report_path(run, live.inventory) if live.inventory is not None else run.folder / "reports" / "none"
+    return place.with_suffix("") / "renders"
+
+
 @contextmanager
 def address(run: Run) -> Iterator[str]:
     """Give the address under which strangers read the target; a folder is served on a free port as long as this lasts."""

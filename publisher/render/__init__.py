@@ -39,8 +39,8 @@ SCHEMES = ("dark", "light")
 class Rendered(NamedTuple):
     """Which scenes were opened, and what was found."""
 
-    scenes: tuple[Drawn, ...]
-    findings: tuple[Finding, ...]
+    scenes: tuple[Drawn, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def render(
@@ -77,7 +77,7 @@ def render(
             raise
 
 
-def _all(  # noqa: PLR0913, PLR0917 - what `render` was given
+def _all(
     live: Record, base_url: str, client_url: str, folder: Path, seconds: float, progress: Progress, stopped: Event
 ) -> tuple[tuple[Drawn, ...], tuple[Finding, ...]]:
     drawn: list[Drawn] = []
@@ -108,7 +108,9 @@ def _chromium() -> Iterator[Any]:
             yield chromium
     except Error as error:
         reason = str(error).strip().splitlines()[0]
-        raise LocalTrouble(Problem("Chromium", reason, "does it start by hand? `--no-render` goes without it")) from None
+        raise LocalTrouble(
+            Problem("Chromium", reason, "does it start by hand? `--no-render` goes without it")
+        ) from None
 
 
 def _visit(
@@ -137,7 +139,7 @@ def _visit(
     alone = tab.each_alone(look)
     position, scales = tab.ask("place")
     metres = tuple(at * scale for at, scale in zip(position or (), scales, strict=False))
-    late = 0.0 if look.loaded and len(alone) == len(look.layers) else tab.overdue
+    late = tab.overdue if not look.loaded or any(at not in alone for at in visible) else 0.0
     case = Case(ref.key, given, kept, refusal, status, look, alone, together, metres, tab.ask("cuts"), late)
     findings = list(judge(case, live, tab.traffic, client))
     names = tuple(look.layers[at].name for at in visible if at in alone and alone[at].drawn.pixels)

@@ -58,7 +58,7 @@
       archived: managed.archived,
       ready: layer?.isReady ?? false,
       segments: layer?.displayState?.segmentationGroupState?.value?.visibleSegments?.size ?? null,
-      sources: (layer?.dataSources ?? []).map(source),
+      sources: (layer?.dataSources ?? []).map(source).filter((each) => each.url),
       shaderErrors: layer ? shaderErrors(layer) : [],
       controls: layer ? controlNames(layer) : [],
       messages: [...(layer?.messages ?? [])].filter((each) => each.severity === SEVERE).map((each) => each.message),
@@ -180,7 +180,8 @@
 
   const cuts = () => [...viewer.display.panels].some((panel) => panel.visible && panel.sliceView !== undefined);
   const place = () => plain([viewer.position.value && [...viewer.position.value], [...viewer.coordinateSpace.value.scales]]);
-  const state = () => plain(viewer.state.toJSON());
+  // Fields at their default are undefined: their names are kept, because those tell which fields the viewer knows.
+  const state = () => JSON.parse(JSON.stringify(viewer.state.toJSON(), (_, value) => (value === undefined ? null : value)));
 
   window.watch = { open, look, status, tidy, background, show, enableAll, remember, changed, picture, cuts, place, state };
 })();

@@ -15,6 +15,7 @@ from publisher.render.traffic import Traffic, place_of
 from publisher.stranger import Stranger
 
 _MUCH = 4.0  # two drawings of the same segments may differ, but not so much
+_LITTLE = 0.25  # of the smaller one's box, that the larger one's should cover
 _NM = 1e9
 
 
@@ -57,7 +58,9 @@ class _Known:
     case: Case
     live: Record
 
-    def finding(self, severity: Severity, message: str, layer: Layer | None = None, source: Source | None = None) -> Finding:
+    def finding(
+        self, severity: Severity, message: str, layer: Layer | None = None, source: Source | None = None
+    ) -> Finding:
         artifact = ""
         if layer is not None:
             artifact = next(filter(None, map(self._artifact, (source,) if source else layer.sources)), "")
@@ -91,7 +94,9 @@ class _Known:
 
     def elsewhere(self) -> str:
         """Say where the view is, where sources are that are not there."""
-        told = [outside for layer in self.case.look.layers for source in layer.sources if (outside := self.outside(source))]
+        told = [
+            outside for layer in self.case.look.layers for source in layer.sources if (outside := self.outside(source))
+        ]
         return f"; {told[0]}" if told else ""
 
     def outside(self, source: Source) -> str:
@@ -128,7 +133,7 @@ def _layer(known: _Known, at: int, layer: Layer, traffic: Traffic, client: Stran
         if not source.error and (wrong := causes.unlabelled(source, traffic, client)):
             yield known.finding("error", wrong, layer, source)
             return
-    if at in known.case.alone and not layer.broken:
+    if at in known.case.alone and layer.sources and not layer.broken:
         yield from _drawn(known, layer, known.case.alone[at], traffic, client)
 
 
@@ -147,12 +152,16 @@ def _drawn(known: _Known, layer: Layer, alone: Alone, traffic: Traffic, client: 
         if not mark.pixels:
             message = f"{source.url} draws nothing of the selected segments in this view: are its units right, and is it theirs?"
             yield known.finding("error", message, layer, source)
-    drawn = [(mark.reach, at) for at, mark in marks.items() if mark.pixels]
-    if len(drawn) > 1 and max(drawn)[0] > _MUCH * min(drawn)[0]:
-        large, small = (layer.sources[at].url for _, at in (max(drawn), min(drawn)))
-        ratio = max(drawn)[0] / min(drawn)[0]
-        message = f"{large} draws the same segments {ratio:.0f} times as large as {small}: are the units of both right?"
-        yield known.finding("error", message, layer)
+    drawn = sorted((mark.reach, at) for at, mark in marks.items() if mark.pixels)
+    if len(drawn) > 1:
+        (low, small), (high, large) = drawn[0], drawn[-1]
+        names = f"{layer.sources[large].url} and {layer.sources[small].url}"
+        if high > _MUCH * low:
+            message = f"{names} draw the same segments, the one {high / low:.0f} times as large as the other: are the units of both right?"
+            yield known.finding("error", message, layer)
+        elif marks[small].shared(marks[large]) < _LITTLE:
+            message = f"{names} draw the same segments at different places: are the units of both right?"
+            yield known.finding("error", message, layer)
     for at, mark in alone.sources.items():
         source = layer.sources[at]
         if "volume" in source.kinds and not mark.pixels and known.case.cuts and (outside := known.outside(source)):

@@ -86,6 +86,14 @@ class Mark:
         """The longer side of the box."""
         return 0 if self.box is None else max(self.box[2] - self.box[0], self.box[3] - self.box[1]) + 1
 
+    def shared(self, other: Mark) -> float:
+        """How much of this one's box the other's covers, from 0 to 1."""
+        if self.box is None or other.box is None:
+            return 0.0
+        spans = [(max(self.box[low], other.box[low]), min(self.box[low + 2], other.box[low + 2]) + 1) for low in (0, 1)]
+        own = (self.box[2] - self.box[0] + 1) * (self.box[3] - self.box[1] + 1)
+        return max(0, spans[0][1] - spans[0][0]) * max(0, spans[1][1] - spans[1][0]) / own
+
 
 @dataclass(frozen=True, slots=True)
 class Alone:

@@ -18,7 +18,7 @@ from publisher.render.traffic import Traffic
 
 POLL_SECONDS = 0.1
 STILL_SECONDS = 5.0  # a broken layer never becomes ready: so long nothing may change
-BROKEN_SECONDS = 1.5  # likewise, where something is known to be broken and only the rest is waited for
+BROKEN_SECONDS = 2.0  # likewise, where something is known to be broken and only the rest is waited for
 BACKGROUNDS = ("crossSectionBackgroundColor", "projectionBackgroundColor")
 BLACK, WHITE = "#000000", "#ffffff"
 STRANGE = "#ff00ff"  # no data have it, so that also what is black is told from what is not there
@@ -70,9 +70,11 @@ class Tab:
             print_of = json.dumps([given, self.traffic.finished])
             if print_of != before:
                 before, since = print_of, now
-            broken = any(layer.broken for layer in look.layers)
+            broken = any(layer.broken for layer in look.layers) or (look.failed and not look.coming)
             patience = BROKEN_SECONDS if broken else self.still_seconds
             still = now - since > patience and not self.traffic.open
+            if still:
+                self.still_seconds = BROKEN_SECONDS  # what will never be ready is not waited for again and again
             if good > 1 or still or now > self.deadline:
                 return look
             self.page.wait_for_timeout(POLL_SECONDS * 1000)
@@ -97,7 +99,9 @@ class Tab:
         self.wait()
         self.ask("remember")
 
-    def show(self, places: Sequence[int], only: int | None = None, *, photograph: Path | None = None) -> tuple[Mark, Look]:
+    def show(
+        self, places: Sequence[int], only: int | None = None, *, photograph: Path | None = None
+    ) -> tuple[Mark, Look]:
         """Show some layers, or one source of one; return what differs from the remembered picture, and keep this one."""
         self.ask("show", list(places), only)
         look = self.wait()
@@ -116,13 +120,15 @@ class Tab:
 
     def each_alone(self, look: Look) -> dict[int, Alone]:
         """Show each layer that can be shown without the others; those for which there is no time are left out."""
-        wanted = [at for at, layer in enumerate(look.layers) if not layer.archived and not layer.broken]
+        wanted = [
+            at for at, layer in enumerate(look.layers) if layer.sources and not layer.archived and not layer.broken
+        ]
         found: dict[int, Alone] = {}
         for at in wanted:
             if self.late:
                 break
             mark, alone = self.show([at])
-            found[at] = Alone(mark, mark, alone.failed, self._sources(at, look))
+            found[at] = Alone(mark, mark, alone.failed, self._sources(at, look) if mark.pixels else {})
         empty = [at for at, alone in found.items() if not alone.drawn.pixels]
         if empty and not self.late:
             self.paint(STRANGE)

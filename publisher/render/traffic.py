@@ -85,7 +85,7 @@ def ok(answer: Answer) -> bool:
 
 def place_of(url: str) -> str:
     """Return the part of a source's address that the requests for it hold: host or bucket, and the path."""
-    bare = url.split("|")[0].rstrip("/")
+    bare = url.split("|", maxsplit=1)[0].rstrip("/")
     while "://" in bare:
         bare = bare.partition("://")[2]
     return unquote(bare)
