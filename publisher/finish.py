@@ -195,6 +195,7 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         out=out,
         entries=partial(Recorded, run.target, live) if live.inventory else None,
         report=report,
+        pictures=pictures(run, live),
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
         hosting=site.Hosting(

@@ -28,6 +28,7 @@ from publisher.resources import folder
 CONFIG = "mkdocs.yml"
 GENERATED = "mkdocs.generated.yml"  # what mkdocs.yml inherits: the title, the navigation
 LAID = ".skeleton.json"  # digests of the skeleton's files as they were laid down
+RENDERS = "renders"  # below docs: the pictures of the scenes
 LISTING = ".publisher-site"  # in the built site: the files that are ours, hence ours to remove
 
 
@@ -63,10 +64,11 @@ def render(
     report: Report | None,
     source_date: int,
     hosting: Hosting = Hosting(),
+    pictures: Path | None = None,
 ) -> Built:
     """Build the site of a release: lay the project down, write its pages, run MkDocs, and put the result in place.
 
-    The same input gives the same bytes, and files that are what they should be are not touched.
+    `pictures` is the folder in which those lie that the report names. The same input gives the same bytes, and files that are what they should be are not touched.
 
     Raises:
         InvalidInput: MkDocs found a fault in a page, or `out` holds what publisher did not make.
@@ -76,9 +78,10 @@ def render(
     shown = book(
         record, places.target(record.public_url, hosting.storage, hosting.endpoint), entries() if entries else ()
     )
-    texts = pages(shown, report, hosting.root)
     try:
         lay_down(project)
+        shots = _place_pictures(project / "docs" / RENDERS, pictures, report)
+        texts = pages(shown, report, hosting.root, shots)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
         _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)))
@@ -103,6 +106,19 @@ def lay_down(project: Path) -> None:
             if not target.is_file() or _digest(target.read_bytes()) == known.get(name):
                 work.write_file(target, data)
     work.write_file(project / LAID, json.dumps(laid, indent=1).encode())
+
+
+def _place_pictures(place: Path, folder: Path | None, report: Report | None) -> frozenset[str]:
+    """Copy the scenes' pictures beside the pages, and remove those of a former run; return the names of those there are."""
+    wanted = {name for scene in (report.scenes if report else ()) for name in scene.pictures}
+    there = frozenset(name for name in wanted if folder is not None and (folder / name).is_file())
+    for old in place.glob("*.png") if place.is_dir() else ():
+        if old.name not in there:
+            old.unlink()
+    for name in sorted(there):
+        assert folder is not None
+        work.write_file(place / name, (folder / name).read_bytes())
+    return there
 
 
 def _digest(data: bytes) -> str:

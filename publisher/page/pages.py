@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
-from publisher.objects import Mirror, Report
+from publisher.objects import Drawn, Mirror, Report
 from publisher.page import cite, examples, places, safe
 from publisher.page.examples import Example
 from publisher.page.places import Place
@@ -25,20 +27,30 @@ Figure = tuple[str, str, str]  # number, what it counts, what to add
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene: where its JSON lies, and the links that open it in the public viewer and in the release's own."""
+    """A scene: where its JSON lies, the links that open it in the public viewer and in the release's own, its pictures.
+
+    `own` says that the release's own viewer is a part of the release, and not only of who serves it.
+    """
 
     ref: SceneRef
     place: Place | None
     public: str
     hosted: str
+    own: bool = False
+    drawn: Drawn | None = None
+    dark: str = ""
+    light: str = ""
 
 
-def pages(book: Book, report: Report | None, root: str | None) -> dict[str, tuple[str, str]]:
+def pages(
+    book: Book, report: Report | None, root: str | None, pictures: AbstractSet[str] = frozenset()
+) -> dict[str, tuple[str, str]]:
     """Return the Markdown and the title of each page by its file name, in the order of the navigation.
 
-    `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer.
+    `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer. `pictures` names those
+    that lie in `renders/` beside the pages.
     """
-    shown = _scenes(book, root)
+    shown = tuple(_pictured(scene, report, pictures) for scene in _scenes(book, root))
     common = {"book": book, "scenes": shown, "mirrors": _same(report.mirrors if report else ()), **_citing(book)}
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
@@ -116,6 +128,15 @@ def _scenes(book: Book, root: str | None) -> tuple[Scene, ...]:
         )
         for ref in book.record.scenes
     )
+
+
+def _pictured(scene: Scene, report: Report | None, pictures: AbstractSet[str]) -> Scene:
+    """Add what verify saw when it opened the scene, and its pictures where they are there."""
+    drawn = next((each for each in (report.scenes if report else ()) if each.name == scene.ref.name), None)
+    if drawn is None or not drawn.pictures or not pictures >= {*drawn.pictures}:
+        return replace(scene, drawn=drawn)
+    dark, light = (f"renders/{quote(name)}" for name in drawn.pictures)
+    return replace(scene, drawn=drawn, dark=dark, light=light)
 
 
 def _same(mirrors: Sequence[Mirror]) -> list[Place]:

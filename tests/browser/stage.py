@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -117,15 +117,12 @@ class Stage:
         self.scenes: dict[str, dict[str, Any]] = {}
         build(root)
 
-    def add(self, name: str) -> dict[str, Any]:
-        """Return a new scene, to be broken."""
-        made = self.scenes[name] = deepcopy(scene())
-        return made
+    def add(self, name: str) -> None:
+        """Add a scene that is as it should be, until it is broken."""
+        self.scenes[name] = scene()
 
     def copy(self, name: str, source: str) -> Path:
         """Give a scene its own copy of one source, and return its folder."""
-        import shutil
-
         folder = self.root / "v1" / f"{name}-{source}"
         shutil.copytree(self.root / "v1" / source, folder)
         text = json.dumps(self.scenes[name]).replace(f"/v1/{source}", f"/v1/{name}-{source}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,49 +20,65 @@ from tests.browser.stage import PUBLIC, Stage, record, zipped
 
 pytestmark = pytest.mark.browser
 
-Break = Callable[[Stage, dict[str, Any], str], None]
+Break = Callable[["Scene"], None]
 
 
-def cors(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][1]["source"] = f"precomputed://{elsewhere}/v1/em"
+@dataclass(frozen=True)
+class Scene:
+    """A scene to be broken; `elsewhere` serves the same data to no page of another origin."""
+
+    stage: Stage
+    name: str
+    elsewhere: str
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.stage.scenes[self.name]
+
+    def copy(self, source: str) -> Path:
+        return self.stage.copy(self.name, source)
 
 
-def missing_info(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    (stage.copy("missing_info", "em") / "info").unlink()
+def cors(scene: Scene) -> None:
+    scene.state["layers"][1]["source"] = f"precomputed://{scene.elsewhere}/v1/em"
 
 
-def missing_skeletons(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    (stage.copy("missing_skeletons", "skeletons") / "info").unlink()
+def missing_info(scene: Scene) -> None:
+    (scene.copy("em") / "info").unlink()
 
 
-def missing_segment(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    (stage.copy("missing_segment", "skeletons") / "7").unlink()
+def missing_skeletons(scene: Scene) -> None:
+    (scene.copy("skeletons") / "info").unlink()
 
 
-def not_json(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    (stage.copy("not_json", "em") / "info").write_text("<html>Not found</html>")
+def missing_segment(scene: Scene) -> None:
+    (scene.copy("skeletons") / "7").unlink()
 
 
-def encoding_dropped(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    zipped(stage.copy("encoding_dropped", "em"))
+def not_json(scene: Scene) -> None:
+    (scene.copy("em") / "info").write_text("<html>Not found</html>")
 
 
-def encoding_dropped_of_labels(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    zipped(stage.copy("encoding_dropped_of_labels", "seg"))
+def encoding_dropped(scene: Scene) -> None:
+    zipped(scene.copy("em"))
 
 
-def encoding_invented(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    folder = stage.copy("encoding_invented", "em")
+def encoding_dropped_of_labels(scene: Scene) -> None:
+    zipped(scene.copy("seg"))
+
+
+def encoding_invented(scene: Scene) -> None:
+    folder = scene.copy("em")
     for path in [*folder.rglob("*_*_*/*-*")]:
         path.rename(f"{path}.gz")  # served with Content-Encoding: gzip
 
 
-def units_of_skeletons(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    times(stage.copy("units_of_skeletons", "skeletons") / "7", 1 / 8)
+def units_of_skeletons(scene: Scene) -> None:
+    times(scene.copy("skeletons") / "7", 1 / 8)
 
 
-def units_of_meshes(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    path = stage.copy("units_of_meshes", "meshes") / "7:0:all"
+def units_of_meshes(scene: Scene) -> None:
+    path = scene.copy("meshes") / "7:0:all"
     data = path.read_bytes()
     points = np.frombuffer(data[4:100], "<f4") * 8
     path.write_bytes(data[:4] + points.astype("<f4").tobytes() + data[100:])
@@ -74,45 +90,45 @@ def times(path: Path, factor: float) -> None:
     path.write_bytes(data[:8] + points.astype("<f4").tobytes() + data[104:])
 
 
-def units_of_volume(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    path = stage.copy("units_of_volume", "em") / "info"
+def units_of_volume(scene: Scene) -> None:
+    path = scene.copy("em") / "info"
     info = json.loads(path.read_text())
     info["scales"][0]["resolution"] = [1, 1, 1]
     path.write_text(json.dumps(info))
 
 
-def shader(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][1]["shader"] = "void main() { emitRGB(toNormalised(getDataValue())); }"
+def shader(scene: Scene) -> None:
+    scene.state["layers"][1]["shader"] = "void main() { emitRGB(toNormalised(getDataValue())); }"
 
 
-def layer_type(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][0]["type"] = "segmentatoin"
+def layer_type(scene: Scene) -> None:
+    scene.state["layers"][0]["type"] = "segmentatoin"
 
 
-def field(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][0]["selectedAlhpa"] = 0.3
+def field(scene: Scene) -> None:
+    scene.state["layers"][0]["selectedAlhpa"] = 0.3
 
 
-def top_field(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["showSlice"] = True
+def top_field(scene: Scene) -> None:
+    scene.state["showSlice"] = True
 
 
-def control(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][1] |= {"shader": "#uicontrol invlerp normal\nvoid main() { emitGrayscale(normal()); }"}
-    state["layers"][1] |= {"shaderControls": {"normalized": {"range": [0, 99]}}}
+def control(scene: Scene) -> None:
+    scene.state["layers"][1] |= {"shader": "#uicontrol invlerp normal\nvoid main() { emitGrayscale(normal()); }"}
+    scene.state["layers"][1] |= {"shaderControls": {"normalized": {"range": [0, 99]}}}
 
 
-def no_source(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][1]["source"] = []
+def no_source(scene: Scene) -> None:
+    scene.state["layers"][1]["source"] = []
 
 
-def off_the_data(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["position"] = [3250.5, 32.5, 32.5]
+def off_the_data(scene: Scene) -> None:
+    scene.state["position"] = [3250.5, 32.5, 32.5]
 
 
-def hidden_and_broken(stage: Stage, state: dict[str, Any], elsewhere: str) -> None:
-    state["layers"][1]["visible"] = False
-    (stage.copy("hidden_and_broken", "em") / "info").unlink()
+def hidden_and_broken(scene: Scene) -> None:
+    scene.state["layers"][1]["visible"] = False
+    (scene.copy("em") / "info").unlink()
 
 
 CASES: list[tuple[Break, str, str]] = [
@@ -167,21 +183,22 @@ def run(folder: Path, cases: list[Break]) -> Shown:
     ):
         stage.add("good")
         for case in cases:
-            case(stage, stage.add(case.__name__), elsewhere)
+            stage.add(case.__name__)
+            case(Scene(stage, case.__name__, elsewhere))
         result = render(stage.write(), base, client, folder / "pictures")
     return Shown(result, folder / "pictures")
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     chosen = [case for case, *_ in CASES if case.__name__ in QUICK]
-    yield run(tmp_path_factory.mktemp("render"), chosen)
+    return run(tmp_path_factory.mktemp("render"), chosen)
 
 
 @pytest.fixture(scope="module")
-def thorough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def thorough(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     chosen = [case for case, *_ in CASES if case.__name__ not in QUICK]
-    yield run(tmp_path_factory.mktemp("render-slow"), chosen)
+    return run(tmp_path_factory.mktemp("render-slow"), chosen)
 
 
 def test_what_is_good_passes(quick: Shown) -> None:
