@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from publisher import manifest, plan, publish, scene, stage, work
+from publisher import manifest, plan, publish, scene, stage, viewer, work
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -179,6 +179,10 @@ def _staged(run: Run, progress: Progress) -> Staged:
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
+    release = run.manifest.release
+    if release.viewer == "self":
+        viewer.lay_down(folder / "viewer")
+        trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
     return replace(staged, trees=(*staged.trees, *trees))
 
 

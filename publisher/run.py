@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from publisher import __version__, inventory, record, work
+from publisher import __version__, inventory, record, viewer, work
 from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
@@ -126,6 +126,7 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         programmatic=release.programmatic.model_dump(mode="json", exclude_none=True),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         publisher=__version__,
+        viewer=viewer.key(release.version) if release.viewer == "self" else "",
     )
 
 

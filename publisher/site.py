@@ -150,7 +150,7 @@ def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
 def _write_settings(project: Path, values: dict[str, Any]) -> None:
     import yaml  # noqa: PLC0415 - only where a site is built
 
-    values["extra"] = {"script_hashes": " ".join(_theme_scripts())}
+    values["extra"] = {**values.get("extra", {}), "script_hashes": " ".join(_theme_scripts())}
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
     work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
 

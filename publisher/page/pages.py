@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
@@ -28,15 +29,12 @@ Figure = tuple[str, str, str]  # number, what it counts, what to add
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A scene: where its JSON lies, the links that open it in the public viewer and in the release's own, its pictures.
-
-    `own` says that the release's own viewer is a part of the release, and not only of who serves it.
     """
 
     ref: SceneRef
     place: Place | None
     public: str
     hosted: str
-    own: bool = False
     drawn: Drawn | None = None
     dark: str = ""
     light: str = ""
@@ -70,7 +68,14 @@ def settings(book: Book, titles: Mapping[str, str]) -> dict[str, Any]:
         "site_description": safe.plain(dataset["description"])[:_DESCRIPTION],
         "site_author": safe.plain(", ".join(author["name"] for author in dataset["authors"])),
         "nav": [{title: name} for name, title in titles.items()],
+        "extra": {"frames": _origin(book.base.url) if record.viewer else ""},
     }
+
+
+def _origin(url: str) -> str:
+    """Return the part of an address that a policy for frames names."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) else ""
 
 
 def _page(title: str, template: str, values: Mapping[str, Any], book: Book) -> tuple[str, str]:
@@ -124,10 +129,16 @@ def _scenes(book: Book, root: str | None) -> tuple[Scene, ...]:
             ref,
             book.base.at(ref.key),
             places.viewer(book.base.at(ref.key)),
-            viewer.link(root, f"{root.rstrip('/')}/{ref.key}", book.base.url) if root else "",
+            _hosted(book, root, ref.key),
         )
         for ref in book.record.scenes
     )
+
+
+def _hosted(book: Book, root: str | None, key: str) -> str:
+    """Return the link that opens a scene in the release's own viewer, or in the one that `serve` has; "" without any."""
+    at, base = book.record.viewer, (root or book.base.url).rstrip("/")
+    return viewer.link(base, f"{base}/{key}", book.base.url, at) if at or root else ""
 
 
 def _pictured(scene: Scene, report: Report | None, pictures: AbstractSet[str]) -> Scene:
