@@ -195,12 +195,12 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         out=out,
         entries=partial(Recorded, run.target, live) if live.inventory else None,
         report=report,
-        pictures=pictures(run, live),
         source_date=int(midnight.timestamp()),
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
         hosting=site.Hosting(
             run.target.url,
             "../.." if run.root and out.is_relative_to(run.root) else None,
             run.target.endpoint if isinstance(run.target, Bucket) else None,
+            pictures(run, live),
         ),
     )

@@ -20,7 +20,7 @@ from publisher import work
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
 from publisher.page import places
-from publisher.page.pages import MARK, pages, settings
+from publisher.page.pages import MARK, frames, pages, settings
 from publisher.page.view import book
 from publisher.record import Record
 from publisher.resources import folder
@@ -34,16 +34,17 @@ LISTING = ".publisher-site"  # in the built site: the files that are ours, hence
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """What pages cannot know from the record: where the release is stored, and where the pages themselves lie.
+    """What pages cannot know from the record: where the release is stored, and where pages and pictures lie.
 
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
-    Amazon's and Google's own; None where that is not known.
+    Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
     """
 
     storage: str = ""
     root: str | None = None
     endpoint: str | None = None
+    pictures: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,10 @@ def render(
     report: Report | None,
     source_date: int,
     hosting: Hosting = Hosting(),
-    pictures: Path | None = None,
 ) -> Built:
     """Build the site of a release: lay the project down, write its pages, run MkDocs, and put the result in place.
 
-    `pictures` is the folder in which those lie that the report names. The same input gives the same bytes, and files that are what they should be are not touched.
+    The same input gives the same bytes, and files that are what they should be are not touched.
 
     Raises:
         InvalidInput: MkDocs found a fault in a page, or `out` holds what publisher did not make.
@@ -80,11 +80,11 @@ def render(
     )
     try:
         lay_down(project)
-        shots = _place_pictures(project / "docs" / RENDERS, pictures, report)
+        shots = _place_pictures(project / "docs" / RENDERS, hosting.pictures, report)
         texts = pages(shown, report, hosting.root, shots)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
-        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)))
+        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)), frames(shown))
         files = _build(project, out, source_date)
     except OSError as error:
         raise work.trouble(error, project) from error
@@ -147,10 +147,10 @@ def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
     return {name: Path(name).stem.replace("-", " ").capitalize() for name in names if name not in titles}
 
 
-def _write_settings(project: Path, values: dict[str, Any]) -> None:
+def _write_settings(project: Path, values: dict[str, Any], framed: str) -> None:
     import yaml  # noqa: PLC0415 - only where a site is built
 
-    values["extra"] = {**values.get("extra", {}), "script_hashes": " ".join(_theme_scripts())}
+    values["extra"] = {"script_hashes": " ".join(_theme_scripts()), "frames": framed}
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
     work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
 

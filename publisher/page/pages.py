@@ -28,8 +28,7 @@ Figure = tuple[str, str, str]  # number, what it counts, what to add
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene: where its JSON lies, the links that open it in the public viewer and in the release's own, its pictures.
-    """
+    """A scene: where its JSON lies, the links that open it in the public viewer and in the release's own, its pictures."""
 
     ref: SceneRef
     place: Place | None
@@ -68,14 +67,14 @@ def settings(book: Book, titles: Mapping[str, str]) -> dict[str, Any]:
         "site_description": safe.plain(dataset["description"])[:_DESCRIPTION],
         "site_author": safe.plain(", ".join(author["name"] for author in dataset["authors"])),
         "nav": [{title: name} for name, title in titles.items()],
-        "extra": {"frames": _origin(book.base.url) if record.viewer else ""},
     }
 
 
-def _origin(url: str) -> str:
-    """Return the part of an address that a policy for frames names."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) else ""
+def frames(book: Book) -> str:
+    """Return the origin whose pages may be shown in a frame, besides the site's own: that of the release's own viewer."""
+    parts = urlsplit(book.base.url) if book.record.viewer else None
+    plain = parts is not None and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
+    return f"{parts.scheme}://{parts.netloc}" if parts and plain else ""
 
 
 def _page(title: str, template: str, values: Mapping[str, Any], book: Book) -> tuple[str, str]:
@@ -146,7 +145,7 @@ def _pictured(scene: Scene, report: Report | None, pictures: AbstractSet[str]) -
     drawn = next((each for each in (report.scenes if report else ()) if each.name == scene.ref.name), None)
     if drawn is None or not drawn.pictures or not pictures >= {*drawn.pictures}:
         return replace(scene, drawn=drawn)
-    dark, light = (f"renders/{quote(name)}" for name in drawn.pictures)
+    dark, light = (f"renders/{quote(name, safe='')}" for name in drawn.pictures)
     return replace(scene, drawn=drawn, dark=dark, light=light)
 
 

@@ -8,6 +8,7 @@ health checks.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -128,7 +129,8 @@ def _visit(
     look = tab.wait()
     kept, status = tab.ask("state"), tab.ask("status")
     tab.ask("tidy", "showAxisLines" in given)
-    pictures = tuple(f"{ref.name}-{scheme}.png" for scheme in SCHEMES)
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", ref.name)  # a record from any address can say anything
+    pictures = tuple(f"{stem}-{scheme}.png" for scheme in SCHEMES)
     visible = [at for at, layer in enumerate(look.layers) if layer.visible and not layer.archived]
     tab.paint(tabs.WHITE)
     tab.wait()
@@ -144,7 +146,7 @@ def _visit(
     findings = list(judge(case, live, tab.traffic, client))
     names = tuple(look.layers[at].name for at in visible if at in alone and alone[at].drawn.pixels)
     drawn = Drawn(ref.name, version, now, len(visible), names, pictures)
-    _write(folder / f"{ref.name}.json", drawn, case, findings)
+    _write(folder / f"{stem}.json", drawn, case, findings)
     return drawn, findings
 
 
