@@ -129,11 +129,10 @@ class Stage:
         self.scenes[name].update(json.loads(text))
         return folder
 
-    def write(self) -> Record:
-        """Write the scenes, and return the record that names them."""
+    def write(self) -> None:
+        """Write the scenes."""
         for name, state in self.scenes.items():
             (self.root / f"v1/{name}.json").write_text(json.dumps(state))
-        return record([*self.scenes])
 
 
 def zipped(folder: Path) -> None:
