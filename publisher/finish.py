@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
 from publisher.audit.place import Refused, find
-from publisher.errors import InvalidInput, Problem
+from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
@@ -65,6 +65,8 @@ def audit_address(
 ) -> Report:
     """Verify the release at an address; `album` is a folder that takes its scenes' pictures."""
     report = verify.verify(url, depth=depth, progress=progress)
+    if drawing is False:
+        return report
     with Stranger("https://stranger.example") as client:
         live = find(f"{report.base_url}/{record.record_key(report.release)}", client).record
     with TemporaryDirectory(prefix="publisher-") as nowhere:
@@ -159,7 +161,13 @@ def rendered(
 
     # The viewer is on an address of its own, as it is for readers: who is refused there for want of CORS is refused here.
     with TemporaryDirectory(prefix="publisher-") as empty, running(Path(empty)) as client:
-        return render(live, base_url, client, folder, progress=progress)
+        try:
+            return render(live, base_url, client, folder, progress=progress)
+        except LocalTrouble as trouble:
+            if wanted:
+                raise
+            message = f"scenes were not opened: {trouble.problems[0].message}"
+            return Rendered(findings=(Finding("render", "note", key, message),))
 
 
 def build_site(path: Path, to: str | None, out: Path | None) -> Built:

@@ -81,6 +81,8 @@ def render(
 def _all(
     live: Record, base_url: str, client_url: str, folder: Path, seconds: float, progress: Progress, stopped: Event
 ) -> tuple[tuple[Drawn, ...], tuple[Finding, ...]]:
+    from playwright.sync_api import Error  # noqa: PLC0415 - an extra, and slow to import
+
     drawn: list[Drawn] = []
     found: list[Finding] = []
     meter = progress.step("render", len(live.scenes))
@@ -92,6 +94,10 @@ def _all(
             tab = tabs.new(chromium, seconds, stopped)
             try:
                 scene, findings = _visit(tab, ref, live, base_url, client, folder)
+            except Error as error:
+                scene = _opened(ref)
+                message = f"the browser gave it up: {_first_line(error)}"
+                findings = [Finding("render", "error", ref.key, message)]
             finally:
                 tab.page.close()
             drawn.append(scene)
@@ -108,21 +114,27 @@ def _chromium() -> Iterator[Any]:
         with browser() as chromium:
             yield chromium
     except Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LocalTrouble(
-            Problem("Chromium", reason, "does it start by hand? `--no-render` goes without it")
-        ) from None
+        hint = "does it start by hand? `--no-render` goes without it"
+        raise LocalTrouble(Problem("Chromium", _first_line(error), hint)) from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _opened(ref: SceneRef) -> Drawn:
+    """Return a scene of which nothing is known but that it was tried, by which viewer, and when."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Drawn(ref.name, viewer.prefix().rpartition("/")[2], now)
 
 
 def _visit(
     tab: Tab, ref: SceneRef, live: Record, base_url: str, client: Stranger, folder: Path
 ) -> tuple[Drawn, list[Finding]]:
     """Open one scene, look at it as a whole and at each layer alone; return what was drawn, and what is wrong."""
-    version = viewer.prefix().rpartition("/")[2]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     given, trouble = _scene(client, ref, live, base_url)
     if trouble:
-        return Drawn(ref.name, version, now), [Finding("render", "error", ref.key, trouble)]
+        return _opened(ref), [Finding("render", "error", ref.key, trouble)]
     tab.open(client.origin)
     tab.colors = {name: given[name] for name in tabs.BACKGROUNDS if name in given}
     refusal = tab.load(given)
@@ -145,7 +157,7 @@ def _visit(
     case = Case(ref.key, given, kept, refusal, status, look, alone, together, metres, tab.ask("cuts"), late)
     findings = list(judge(case, live, tab.traffic, client))
     names = tuple(look.layers[at].name for at in visible if at in alone and alone[at].drawn.pixels)
-    drawn = Drawn(ref.name, version, now, len(visible), names, pictures)
+    drawn = _opened(ref)._replace(visible=len(visible), layers=names, pictures=pictures)
     _write(folder / f"{stem}.json", drawn, case, findings)
     return drawn, findings
 

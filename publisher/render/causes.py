@@ -13,6 +13,7 @@ _LOOKED_AT = 12  # answers of one source that are asked for again
 _GZIP = b"\x1f\x8b"
 _MISSING = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
+_AWAY = frozenset({"net::ERR_NAME_NOT_RESOLVED", "net::ERR_INTERNET_DISCONNECTED", "net::ERR_ADDRESS_UNREACHABLE"})
 _NETWORK = {
     "net::ERR_CONTENT_DECODING_FAILED": "says Content-Encoding: gzip, but its bytes are not gzip; publish it again",
     "net::ERR_CONNECTION_REFUSED": "is on a server that does not answer",
@@ -25,6 +26,12 @@ def of_source(source: Source, traffic: Traffic, client: Stranger) -> str:
     """Return why a source could not be loaded."""
     place = place_of(source.url)
     return _refused(place, traffic) or _failed(place, traffic) or _read(place, traffic, client) or source.error
+
+
+def unreachable(source: Source, traffic: Traffic) -> bool:
+    """Whether nobody at the source's host could be asked, which says nothing of the source."""
+    place = place_of(source.url)
+    return any(why in _AWAY for url, why in traffic.failures.items() if place in place_of(url))
 
 
 def of_chunks(layer: Layer, traffic: Traffic, client: Stranger) -> str:
@@ -92,7 +99,7 @@ def _status(place: str, traffic: Traffic, *, missing: bool) -> str:
 
 
 def _is_metadata(url: str) -> bool:
-    name = url.rpartition("/")[2]
+    name = place_of(url).partition("?")[0].rpartition("/")[2]
     return name == "info" or name.endswith(".json") or name.startswith(".z")
 
 

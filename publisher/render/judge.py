@@ -75,6 +75,11 @@ class _Known:
                 return artifact.name
         return ""
 
+    def hosted_by_others(self, source: Source) -> bool:
+        """Whether a source is an external artifact's."""
+        name = self._artifact(source)
+        return any(artifact.name == name and artifact.external for artifact in self.live.artifacts)
+
     def structure(self) -> Iterator[Finding]:
         """Yield what the viewer made of the scene that the scene does not say."""
         shown = {layer.name: layer for layer in self.case.look.layers}
@@ -117,7 +122,9 @@ def _layer(known: _Known, at: int, layer: Layer, traffic: Traffic, client: Stran
     failed = [source for source in layer.sources if source.error]
     for source in failed:
         cause = causes.of_source(source, traffic, client)
-        yield known.finding("error", f"{source.url} was not loaded: {cause}", layer, source)
+        # What others host is not wrong because this machine is offline.
+        away = known.hosted_by_others(source) and causes.unreachable(source, traffic)
+        yield known.finding("warning" if away else "error", f"{source.url} was not loaded: {cause}", layer, source)
     for error in layer.shader_errors:
         yield known.finding("error", f"its shader is wrong: {' '.join(error.split())}", layer)
     told = {source.error for source in failed}

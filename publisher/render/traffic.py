@@ -11,6 +11,8 @@ from urllib.parse import unquote
 _KEPT = 5_000  # answers that are remembered; a scene asks for hundreds
 _CORS = re.compile(r"Access to \S+ at '([^']+)' from origin '([^']+)' has been blocked by CORS policy: (.*)", re.DOTALL)
 _CHUNK = re.compile(r"Error retrieving chunk .*?: (.*)", re.DOTALL)
+_GOOGLE = re.compile(r"^storage\.googleapis\.com/storage/v1/b/([^/]+)/o/")
+_AMAZON = re.compile(r"^([^/]+)\.s3[.-][^/]*amazonaws\.com/")
 _ABORTED = "net::ERR_ABORTED"  # the viewer changed its mind: the view moved, or the scale
 _GOOD = range(200, 400)
 
@@ -55,7 +57,7 @@ class Traffic:
 
     def below(self, place: str) -> list[Answer]:
         """Return the answers for addresses that hold a place, such as bucket/folder, newest first."""
-        return [answer for answer in reversed(self.answers) if place in unquote(answer.url)]
+        return [answer for answer in reversed(self.answers) if place in place_of(answer.url)]
 
     def _done(self, request: Any) -> None:  # noqa: ANN401
         self._open.discard(request)
@@ -88,4 +90,5 @@ def place_of(url: str) -> str:
     bare = url.split("|", maxsplit=1)[0].rstrip("/")
     while "://" in bare:
         bare = bare.partition("://")[2]
-    return unquote(bare)
+    # The viewer reads gs://bucket/key through Google's JSON interface, where the key is one escaped word.
+    return _AMAZON.sub(r"\1/", _GOOGLE.sub(r"\1/", unquote(bare)))

@@ -15,6 +15,7 @@ from publisher.record import Access, Described, Record, SceneRef
 
 PUBLIC = "http://published.example/data"  # what scenes point to; they are read from where they are served
 DATASET = {"name": "ball", "title": "Ball", "description": "A ball.", "license": "CC0-1.0", "authors": [{"name": "A"}]}
+AWAY = "precomputed://http://nowhere.invalid/em"  # no host can have this name
 SIZE = 64  # voxels of 8 nm
 SPHERE = [(32 + 20 * x, 32 + 20 * y, 32 + 20 * z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 
@@ -105,6 +106,7 @@ def record(scenes: list[str], origins: tuple[str, ...] = ("*",)) -> Record:
     """Return the record of a release with these scenes."""
     names = {"seg": "volumes", "em": "volumes", "skeletons": "skeletons", "meshes": "meshes"}
     artifacts = tuple(Described(name, section, name, "", "", f"v1/{name}", None) for name, section in names.items())
+    artifacts += (Described("away", "volumes", "away", "", "", "", None, external=AWAY),)
     refs = tuple(SceneRef(name, name, f"v1/{name}.json") for name in scenes)
     return Record("v1", "draft", "2026-01-01", DATASET, PUBLIC, Access("public", origins), artifacts, refs, {})
 

@@ -16,7 +16,7 @@ from PIL import Image
 from publisher import serve
 from publisher.objects import Drawn, Finding
 from publisher.render import Rendered, render
-from tests.browser.stage import PUBLIC, Stage, record, zipped
+from tests.browser.stage import AWAY, PUBLIC, Stage, record, zipped
 
 pytestmark = pytest.mark.browser
 
@@ -131,6 +131,10 @@ def hidden_and_broken(scene: Scene) -> None:
     (scene.copy("em") / "info").unlink()
 
 
+def away(scene: Scene) -> None:
+    scene.state["layers"][1]["source"] = AWAY
+
+
 CASES: list[tuple[Break, str, str]] = [
     (cors, "EM", "CORS: a page of http://127.0.0.1"),
     (missing_info, "EM", "missing_info-em/info is not there (status 404)"),
@@ -199,7 +203,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 @pytest.fixture(scope="module")
 def thorough(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     chosen = [case for case, *_ in CASES if case.__name__ not in QUICK]
-    return run(tmp_path_factory.mktemp("render-slow"), chosen)
+    return run(tmp_path_factory.mktemp("render-slow"), [*chosen, away])
 
 
 def test_what_is_good_passes(quick: Shown) -> None:
@@ -246,6 +250,13 @@ def test_what_is_broken_is_named(quick: Shown, case: Break, layer: str, message:
 @pytest.mark.parametrize(("case", "layer", "message"), [c for c in CASES if c[0].__name__ not in QUICK])
 def test_what_else_is_broken_is_named(thorough: Shown, case: Break, layer: str, message: str) -> None:
     expect(thorough, case, layer, message)
+
+
+@pytest.mark.slow
+def test_what_others_host_is_not_wrong_because_it_cannot_be_reached_from_here(thorough: Shown) -> None:
+    (found,) = thorough.findings("away")
+    assert (found.severity, found.artifact) == ("warning", "away")
+    assert "on a host that does not exist" in found.message
 
 
 def test_the_finding_names_the_artifact(quick: Shown) -> None:

@@ -30,6 +30,8 @@ def layer(name: str = "EM", **more: Any) -> Layer:
         ("gs://bucket/a/b/|neuroglancer-precomputed:", "bucket/a/b"),
         ("n5://https://host/a%20b/", "host/a b"),
         ("https://host/a", "host/a"),
+        ("https://bucket.s3.amazonaws.com/a/info", "bucket/a/info"),
+        ("https://storage.googleapis.com/storage/v1/b/bucket/o/a%2Fb%2Finfo?alt=media", "bucket/a/b/info?alt=media"),
     ],
 )
 def test_where_a_source_lies(url: str, place: str) -> None:
