@@ -80,6 +80,14 @@ class _Known:
         name = self._artifact(source)
         return any(artifact.name == name and artifact.external for artifact in self.live.artifacts)
 
+    def filtered(self, layer: Layer) -> bool:
+        """Whether a layer shows only what belongs to the selected segments of others, where none are selected."""
+        given = next((each for each in self.case.given.get("layers", ()) if each.get("name") == layer.name), {})
+        linked = given.get("linkedSegmentationLayer") or {}
+        names = {linked} if isinstance(linked, str) else {*linked.values()}
+        empty = {other.name for other in self.case.look.layers if other.segments == 0}
+        return bool(given.get("filterBySegmentation") and names and names <= empty)
+
     def structure(self) -> Iterator[Finding]:
         """Yield what the viewer made of the scene that the scene does not say."""
         shown = {layer.name: layer for layer in self.case.look.layers}
@@ -178,7 +186,7 @@ def _drawn(known: _Known, layer: Layer, alone: Alone, traffic: Traffic, client: 
 def _nothing(known: _Known, layer: Layer, alone: Alone) -> Iterator[Finding]:
     """Say why a layer draws nothing; what was not asked for is no error."""
     volumes = all("volume" in source.kinds for source in layer.sources if source.draws)
-    if layer.segments == 0:
+    if layer.segments == 0 or known.filtered(layer):
         yield known.finding("note", "no segment is selected, and so it draws nothing", layer)
     elif volumes and not known.case.cuts:
         yield known.finding("note", "this layout shows no cross-section, and so it draws nothing", layer)
