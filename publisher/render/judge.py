@@ -82,7 +82,8 @@ class _Known:
 
     def filtered(self, layer: Layer) -> bool:
         """Whether a layer shows only what belongs to the selected segments of others, where none are selected."""
-        given = next((each for each in self.case.given.get("layers", ()) if each.get("name") == layer.name), {})
+        layers: list[dict[str, Any]] = self.case.given.get("layers", [])
+        given = next((each for each in layers if each.get("name") == layer.name), dict[str, Any]())
         linked = given.get("linkedSegmentationLayer") or {}
         names = {linked} if isinstance(linked, str) else {*linked.values()}
         empty = {other.name for other in self.case.look.layers if other.segments == 0}
