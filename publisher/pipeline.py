@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from publisher import health, manifest, plan, publish, scene, stage, work
+from publisher import health, manifest, plan, publish, scene, stage, viewer, work
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -33,7 +33,7 @@ Step = Literal["stage", "plan", "publish", "verify", "site"]
 Depth = Literal["quick", "sample", "full"]
 
 
-def release(
+def release(  # noqa: PLR0913 - each is a choice of the user
     path: Path,
     to: str | None,
     *,
@@ -41,6 +41,7 @@ def release(
     depth: Depth = "sample",
     access: bool = True,
     reread: bool = False,
+    drawing: bool | None = False,
     progress: Progress = SILENCE,
 ) -> Run:
     """Publish a release: every step in order, up to and with `until`.
@@ -52,6 +53,7 @@ def release(
         depth: how much of the content is read, before it is sent by the checks of its health, and after by verify.
         access: whether CORS and public reading are set, too.
         reread: whether sources are read that seem to be as they were.
+        drawing: whether verify opens the scenes in a browser; None where there is one.
         progress: who is told.
 
     Raises:
@@ -89,7 +91,9 @@ def release(
             from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
 
             with timed(run.seconds, "verify"):
-                run.report = finish.verified(run, run.published.record, depth, anonymous=access, progress=progress)
+                run.report = finish.verified(
+                    run, run.published.record, depth, anonymous=access, drawing=drawing, progress=progress
+                )
         if until == "site":
             with timed(run.seconds, "site"):
                 run.built = finish.site_of_live(run, run.published.record, run.report)
@@ -114,6 +118,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     from publisher import finish  # noqa: PLC0415 - as above
 
     depth, anonymous, progress = (more.get(name) for name in ("depth", "access", "progress"))
+    drawing = more.get("drawing", False)
     for run in runs:
         assert run.published is not None
         live = run.published.record
@@ -125,6 +130,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
                     depth or "sample",
                     anonymous=anonymous is not False,
                     others=True,
+                    drawing=drawing,
                     progress=progress or SILENCE,
                 )
             if until == "site":
@@ -178,6 +184,10 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
+    release = run.manifest.release
+    if release.viewer == "self":
+        viewer.lay_down(folder / "viewer")
+        trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
     warnings = health.problems(run.health, "warning", staged.trees)
     return replace(staged, trees=(*staged.trees, *trees), warnings=(*staged.warnings, *warnings))
 

@@ -142,6 +142,10 @@ def report(screen: Screen, report: Report) -> None:
     colors = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in report.findings:
         screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
+    for scene in report.scenes:
+        drawn = f"{len(scene.layers)} of {count(scene.visible, 'layer')} drawn"
+        pictures = f": {', '.join(scene.pictures)}" if scene.pictures else ""
+        screen.say(f"scene {scene.name} opened in Neuroglancer {scene.viewer}, {drawn}{pictures}")
     read = f"{amount(report.objects, report.size_bytes)} asked for, content of {report.digests:,} read ({size(report.digest_bytes)})"
     verdict = "verified" if report.ok else "NOT as it should be"
     screen.say(f"{report.release} at {report.base_url} is {verdict}: {read}", "green" if report.ok else "bold red")
@@ -159,6 +163,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "digests": report.digests,
         "digest_bytes": report.digest_bytes,
         "probes": list(report.probes),
+        "scenes": [{**scene._asdict(), "layers": list(scene.layers)} for scene in report.scenes],
         "findings": findings(report.findings),
     }
 

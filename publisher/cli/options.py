@@ -47,3 +47,12 @@ NoAccess = Annotated[bool, typer.Option("--no-access", help="Leave CORS and publ
 Checksum = Annotated[
     bool, typer.Option("--checksum", help="Read every source, also where size, time and inode are as they were.")
 ]
+Render = Annotated[
+    bool | None,
+    typer.Option(
+        "--render/--no-render",
+        envvar="PUBLISHER_RENDER",
+        help="Open each scene in the real Neuroglancer; default: where Chromium and playwright are found.",
+        show_default=False,
+    ),
+]

@@ -76,6 +76,8 @@ def _keys(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Fo
         if (other, holder) != own:
             how = "is taken by" if other == key else f"differs only by case or accents from {other!r} of"
             yield at, f"the key {key!r} {how} {holder}", "give each artifact its own key"
+        if release.viewer == "self" and f"{key}/".startswith(f"{release.version}/viewer/"):
+            yield at, f"the key {key!r} is where the release's own viewer goes", "give it another key"
     folders = {release.key(artifact): artifact for artifact, _ in places if artifact.external is None}
     for artifact, place in places:
         key = release.key(artifact)
