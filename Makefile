@@ -39,7 +39,7 @@ schema: $(VENV)/.installed  ## the manifest's JSON Schema, which editors complet
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[inputs]"
+	$(BIN)/python -m pip install --quiet --editable ".[inputs,mesh]"
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

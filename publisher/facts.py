@@ -5,7 +5,7 @@ Lengths are nanometres where the name ends in `_nm`, voxels where it ends in `_v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Discriminator
@@ -84,17 +84,41 @@ class SkeletonFacts:
 
 @dataclass(frozen=True, slots=True)
 class MeshFacts:
-    """A precomputed mesh folder, as its `info` says."""
+    """A precomputed mesh folder: its `info`, how many meshes, their bounding box, and one vertex to look at."""
 
     form: Literal["legacy", "multiresolution"]
     sharded: bool
     segmentation: str = ""
+    count: int = 0  # 0 where nobody counted
+    ids: tuple[str, ...] = ()  # at most ten, for scenes and examples
+    bounds_nm: tuple[Triple, Triple] | None = None
+    vertex_nm: Triple | None = None
     kind: Literal["meshes"] = "meshes"
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationProperty:
+    """A property of annotations: its id and type in the viewer's words.
+
+    `labels` say what each of `values` means where it is one of few; `low` and `high` bound the values of a number.
+    """
+
+    id: str
+    type: str
+    description: str = ""
+    values: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotationFacts:
-    """A precomputed annotation folder, as its `info` says; bounds are in the units of `dimensions`, metres per unit."""
+    """A precomputed annotation folder, as its `info` says; bounds are in the units of `dimensions`, metres per unit.
+
+    What stands below `kind` older records do not have, and an `info` only in part: how many there are, the properties with
+    types and labels, the segmentation of each relationship (of the others, it is `segmentation`), and where one lies.
+    """
 
     annotation_type: str
     dimensions: dict[str, tuple[float, str]]
@@ -105,6 +129,10 @@ class AnnotationFacts:
     sharded: bool
     segmentation: str = ""
     kind: Literal["annotations"] = "annotations"
+    count: int | None = None
+    described: tuple[AnnotationProperty, ...] = ()
+    related: dict[str, str] = field(default_factory=dict)
+    example: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

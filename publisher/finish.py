@@ -6,15 +6,19 @@ import datetime as dt
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
-from publisher.audit.place import Refused
+from publisher.audit.place import Refused, find
+from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
 from publisher.progress import SILENCE, Progress
 from publisher.record import Access, Record
+from publisher.render import Rendered, render
+from publisher.render.chromium import lacking
 from publisher.run import (
     Recorded,
     Run,
@@ -23,28 +27,53 @@ from publisher.run import (
     keep_report,
     kept_report,
     must_be_live,
+    pictures,
     reach,
     start,
     wanted,
 )
 from publisher.site import Built
+from publisher.stranger import Stranger
 from publisher.targets import Nowhere
 from publisher.targets.bucket import Bucket
 from publisher.verify import Depth
 
 
-def audit(
+def audit(  # noqa: PLR0913 - each is a choice of the user
     path: Path,
     to: str | None,
     *,
     depth: Depth,
     access: bool = True,
     others: bool = False,
+    drawing: bool | None = False,
+    album: Path | None = None,
     progress: Progress = SILENCE,
 ) -> Report:
-    """Verify the live release of a manifest."""
+    """Verify the live release of a manifest; `album` is a folder that takes copies of its scenes' pictures."""
     run = start(manifest.load(path), to)
-    return verified(run, must_be_live(run), depth, anonymous=access, others=others, progress=progress)
+    live = must_be_live(run)
+    report = verified(run, live, depth, anonymous=access, others=others, drawing=drawing, progress=progress)
+    if album is not None:
+        for name in (name for scene in report.scenes for name in scene.pictures):
+            work.write_file(album / name, (pictures(run, live) / name).read_bytes())
+    return report
+
+
+def audit_address(
+    url: str, *, depth: Depth, drawing: bool | None = False, album: Path | None = None, progress: Progress = SILENCE
+) -> Report:
+    """Verify the release at an address; `album` is a folder that takes its scenes' pictures."""
+    report = verify.verify(url, depth=depth, progress=progress)
+    if drawing is False:
+        return report
+    with Stranger("https://stranger.example") as client:
+        live = find(f"{report.base_url}/{record.record_key(report.release)}", client).record
+    with TemporaryDirectory(prefix="publisher-") as nowhere:
+        readable = live.access.mode == "public"
+        folder = album or Path(nowhere)
+        opened = rendered(live, report.base_url, folder, wanted=drawing, readable=readable, progress=progress)
+    return replace(report, findings=(*report.findings, *opened.findings), scenes=opened.scenes)
 
 
 def verified(
@@ -54,12 +83,14 @@ def verified(
     *,
     anonymous: bool = True,
     others: bool = False,
+    drawing: bool | None = False,
     progress: Progress = SILENCE,
 ) -> Report:
     """Verify a release at its public address, and what only its owner sees: strays in its folder, drift of its access.
 
     Where strangers are not to read, or their access is not ours to set, it is read with credentials. `others` asks the
-    manifest's other targets, too, whether they have the same release.
+    manifest's other targets, too, whether they have the same release. `drawing` opens its scenes in a browser; None does
+    so where there is one.
     """
     ours = anonymous or run.root is not None  # who serves a folder reads its access from the record
     strangers = ours and live.access.mode == "public"
@@ -76,6 +107,15 @@ def verified(
             message = f"{refused.problems[0].message}; run `publisher access`"
             found.append(Finding("access", "error", record.record_key(live.release), message))
             report = verify.verify(url, depth=depth, expect=live, progress=progress, sign=run.target.sign)
+        opened = rendered(
+            live,
+            base,
+            pictures(run, live),
+            wanted=drawing,
+            readable=strangers or run.root is not None,
+            progress=progress,
+        )
+    found += opened.findings
     told = {finding.key for finding in report.findings}
     found += [stray for stray in extras(run.target, live) if stray.key not in told]
     if ours:
@@ -89,9 +129,45 @@ def verified(
         for mirror in seen
         if mirror.differs
     ]
-    report = replace(report, findings=(*report.findings, *found), mirrors=seen)
+    report = replace(report, findings=(*report.findings, *found), mirrors=seen, scenes=opened.scenes)
     keep_report(run, live, report)
     return report
+
+
+def rendered(
+    live: Record,
+    base_url: str,
+    folder: Path,
+    *,
+    wanted: bool | None,
+    readable: bool = True,
+    progress: Progress = SILENCE,
+) -> Rendered:
+    """Open the scenes of a live release in a browser: where that is wanted, or (None) where there is one.
+
+    Raises:
+        InvalidInput: it is wanted, and there is no browser.
+
+    """
+    if wanted is False or not live.scenes:
+        return Rendered()
+    lacks, key = lacking(), record.record_key(live.release)
+    if lacks and wanted:
+        raise InvalidInput(Problem("--render", lacks, "or go without it: --no-render"))
+    if lacks or not readable:
+        why = lacks or "only who has credentials may read them, and a viewer has none"
+        return Rendered(findings=(Finding("render", "note", key, f"scenes were not opened: {why}"),))
+    from publisher.serve import running  # noqa: PLC0415 - a web server, which few runs need
+
+    # The viewer is on an address of its own, as it is for readers: who is refused there for want of CORS is refused here.
+    with TemporaryDirectory(prefix="publisher-") as empty, running(Path(empty)) as client:
+        try:
+            return render(live, base_url, client, folder, progress=progress)
+        except LocalTrouble as trouble:
+            if wanted:
+                raise
+            message = f"scenes were not opened: {trouble.problems[0].message}"
+            return Rendered(findings=(Finding("render", "note", key, message),))
 
 
 def build_site(path: Path, to: str | None, out: Path | None) -> Built:
@@ -133,5 +209,6 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
             run.target.url,
             "../.." if run.root and out.is_relative_to(run.root) else None,
             run.target.endpoint if isinstance(run.target, Bucket) else None,
+            pictures(run, live),
         ),
     )

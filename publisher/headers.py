@@ -64,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     Rule("table/parquet", Gzip.NEVER, "application/vnd.apache.parquet", ranged=True),
     Rule("table/csv", Gzip.MAY, "text/csv; charset=utf-8"),
     Rule("swc", Gzip.MAY, "text/plain; charset=utf-8"),
+    Rule("licence", Gzip.MAY, "text/plain; charset=utf-8"),  # of what travels with a release: its name says nothing
     Rule("opaque", Gzip.INSIDE, BINARY, ranged=True),  # database stores and dumps
 )
 

@@ -197,6 +197,21 @@ class Mirror(NamedTuple):
     differs: str
 
 
+class Drawn(NamedTuple):
+    """A scene that a real Neuroglancer opened: of which version, and when.
+
+    `visible` counts the layers that it shows, `layers` names those that were seen to draw something, and `pictures` are
+    the names of its pictures, where there are any: on dark, on light.
+    """
+
+    name: str
+    viewer: str
+    opened_at: str
+    visible: int = 0
+    layers: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -226,6 +241,7 @@ class Report:
     probes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
     mirrors: tuple[Mirror, ...] = ()
+    scenes: tuple[Drawn, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from publisher import manifest, plan, publish, scene, stage, work
+from publisher import health, manifest, plan, publish, scene, stage, viewer, work
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -33,7 +33,7 @@ Step = Literal["stage", "plan", "publish", "verify", "site"]
 Depth = Literal["quick", "sample", "full"]
 
 
-def release(
+def release(  # noqa: PLR0913 - each is a choice of the user
     path: Path,
     to: str | None,
     *,
@@ -41,6 +41,7 @@ def release(
     depth: Depth = "sample",
     access: bool = True,
     reread: bool = False,
+    drawing: bool | None = False,
     progress: Progress = SILENCE,
 ) -> Run:
     """Publish a release: every step in order, up to and with `until`.
@@ -49,9 +50,10 @@ def release(
         path: of the manifest.
         to: the target, by name, URL or path; the manifest's first where nothing is said.
         until: the last step.
-        depth: how much of the content verify reads.
+        depth: how much of the content is read, before it is sent by the checks of its health, and after by verify.
         access: whether CORS and public reading are set, too.
         reread: whether sources are read that seem to be as they were.
+        drawing: whether verify opens the scenes in a browser; None where there is one.
         progress: who is told.
 
     Raises:
@@ -63,7 +65,7 @@ def release(
         run.ledger.reread = reread
     with work.only_one(run.folder):
         with timed(run.seconds, "stage"):
-            run.staged = _staged(run, progress)
+            run.staged = _staged(run, depth, progress)
         if until == "stage":
             return run
         with timed(run.seconds, "plan"):
@@ -89,7 +91,9 @@ def release(
             from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
 
             with timed(run.seconds, "verify"):
-                run.report = finish.verified(run, run.published.record, depth, anonymous=access, progress=progress)
+                run.report = finish.verified(
+                    run, run.published.record, depth, anonymous=access, drawing=drawing, progress=progress
+                )
         if until == "site":
             with timed(run.seconds, "site"):
                 run.built = finish.site_of_live(run, run.published.record, run.report)
@@ -114,6 +118,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     from publisher import finish  # noqa: PLC0415 - as above
 
     depth, anonymous, progress = (more.get(name) for name in ("depth", "access", "progress"))
+    drawing = more.get("drawing", False)
     for run in runs:
         assert run.published is not None
         live = run.published.record
@@ -125,6 +130,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
                     depth or "sample",
                     anonymous=anonymous is not False,
                     others=True,
+                    drawing=drawing,
                     progress=progress or SILENCE,
                 )
             if until == "site":
@@ -133,11 +139,11 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     return runs
 
 
-def validate(path: Path, progress: Progress = SILENCE) -> Run:
+def validate(path: Path, progress: Progress = SILENCE, *, depth: Depth = "sample") -> Run:
     """Look at a manifest and everything that it names; write nothing but the work folder."""
     run = Run(manifest.load(path), Nowhere())
     with work.only_one(run.folder):
-        run.staged = _staged(run, progress)
+        run.staged = _staged(run, depth, progress)
         run.plan = _planned(run, run.staged, None, progress)
     return run
 
@@ -162,18 +168,28 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     return scene.build(loaded.release, staged.artifacts, base), base
 
 
-def _staged(run: Run, progress: Progress) -> Staged:
-    """Stage the artifacts, and the scenes that show them."""
+def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
+    """Stage the artifacts, look at their health, and stage the scenes that show them."""
     folder = run.folder / "stage"
     staged = stage.stage(run.manifest, folder, avoid=run.root, progress=progress)
-    if staged.problems:
-        raise InvalidInput([*staged.problems, *_further_problems(staged)])
+    reread = run.ledger is not None and run.ledger.reread
+    run.health = health.check(
+        staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=reread, progress=progress
+    )
+    if ill := (*staged.problems, *health.problems(run.health, "error", staged.trees)):
+        named = {problem.where for problem in ill}
+        raise InvalidInput([*ill, *(other for other in _further_problems(staged) if other.where not in named)])
     trees = []
     for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url):
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
-    return replace(staged, trees=(*staged.trees, *trees))
+    release = run.manifest.release
+    if release.viewer == "self":
+        viewer.lay_down(folder / "viewer")
+        trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
+    warnings = health.problems(run.health, "warning", staged.trees)
+    return replace(staged, trees=(*staged.trees, *trees), warnings=(*staged.warnings, *warnings))
 
 
 def _further_problems(staged: Staged) -> tuple[Problem, ...]:

@@ -111,6 +111,7 @@ class Record:
     created: str = ""
     publisher: str = ""
     schema: int = 1
+    viewer: str = ""  # key prefix of the Neuroglancer client that the release carries itself
 
     def same_as(self, other: Record) -> bool:
         """Whether two records say the same, apart from when and by which publisher they were written."""

@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from publisher import __version__, inventory, record, work
+from publisher import __version__, inventory, record, viewer, work
 from publisher.errors import Damaged, Exposed, InvalidInput, Locked, Problem, Unreachable
 from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.manifest.checks import address_trouble
-from publisher.objects import Ability, AccessChange, Entry, Plan, Report
+from publisher.objects import Ability, AccessChange, Entry, Finding, Plan, Report
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
 from publisher.targets import LocalTarget, Reach, Target, open_target
@@ -44,6 +44,7 @@ class Run:
     ledger: Ledger | None = None
     name: str = ""  # of the target in the manifest; "" for one that was given by URL or path
     staged: Staged | None = None
+    health: tuple[Finding, ...] = ()  # what was found before anything was sent
     plan: Plan | None = None
     published: Published | None = None
     report: Report | None = None
@@ -126,6 +127,7 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         programmatic=release.programmatic.model_dump(mode="json", exclude_none=True),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         publisher=__version__,
+        viewer=viewer.key(release.version) if release.viewer == "self" else "",
     )
 
 
@@ -255,6 +257,12 @@ def kept_report(run: Run, live: Record) -> Report | None:
 def _report_path(run: Run, ref: InventoryRef) -> Path:
     place = hashlib.sha256(f"{run.target.url} {ref.sha256}".encode()).hexdigest()
     return run.folder / "reports" / f"{place[:16]}.json"
+
+
+def pictures(run: Run, live: Record) -> Path:
+    """Return where the pictures of this very release's scenes at this target lie, beside what verify saw of it."""
+    place = _report_path(run, live.inventory) if live.inventory is not None else run.folder / "reports" / "none"
+    return place.with_suffix("") / "renders"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,9 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
     elif run.plan is not None:
         plan(screen, run.plan, LINES)
         doors(screen, run)
-    findings: list[Finding] = []
+    found = [finding for finding in run.health if finding.severity != "note"]  # `validate` tells those, too
     if run.report is not None:
-        findings = list(run.report.findings)
+        found += run.report.findings
         report(screen, run.report)
     if run.built is not None:
         screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
@@ -70,7 +71,7 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
     if good and run.built is not None and run.built.out.is_relative_to(run.target.url):
         page = f"{DEFAULT_PUBLIC_URL}/site/{version}/"
         screen.say(f"next: {_command()} serve {_near(run.target.url)}   then open {page}", "bold")
-    return base | {"seconds": run.seconds, "findings": [_finding(finding) for finding in findings]}
+    return base | {"seconds": run.seconds, "findings": findings(found)}
 
 
 def _command() -> str:
@@ -141,6 +142,10 @@ def report(screen: Screen, report: Report) -> None:
     colors = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in report.findings:
         screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
+    for scene in report.scenes:
+        drawn = f"{len(scene.layers)} of {count(scene.visible, 'layer')} drawn"
+        pictures = f": {', '.join(scene.pictures)}" if scene.pictures else ""
+        screen.say(f"scene {scene.name} opened in Neuroglancer {scene.viewer}, {drawn}{pictures}")
     read = f"{amount(report.objects, report.size_bytes)} asked for, content of {report.digests:,} read ({size(report.digest_bytes)})"
     verdict = "verified" if report.ok else "NOT as it should be"
     screen.say(f"{report.release} at {report.base_url} is {verdict}: {read}", "green" if report.ok else "bold red")
@@ -158,18 +163,23 @@ def as_json(report: Report) -> dict[str, Any]:
         "digests": report.digests,
         "digest_bytes": report.digest_bytes,
         "probes": list(report.probes),
-        "findings": [_finding(finding) for finding in report.findings],
+        "scenes": [{**scene._asdict(), "layers": list(scene.layers)} for scene in report.scenes],
+        "findings": findings(report.findings),
     }
 
 
-def _finding(finding: Finding) -> dict[str, str]:
-    return {
-        "check": finding.check,
-        "severity": finding.severity,
-        "key": finding.key,
-        "artifact": finding.artifact,
-        "message": finding.message,
-    }
+def findings(found: Iterable[Finding]) -> list[dict[str, str]]:
+    """Return findings for programs."""
+    return [
+        {
+            "check": finding.check,
+            "severity": finding.severity,
+            "key": finding.key,
+            "artifact": finding.artifact,
+            "message": finding.message,
+        }
+        for finding in found
+    ]
 
 
 def total(plan: Plan) -> dict[str, int]:

@@ -20,7 +20,7 @@ from publisher import work
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
 from publisher.page import places
-from publisher.page.pages import MARK, pages, settings
+from publisher.page.pages import MARK, frames, pages, settings
 from publisher.page.view import book
 from publisher.record import Record
 from publisher.resources import folder
@@ -28,21 +28,23 @@ from publisher.resources import folder
 CONFIG = "mkdocs.yml"
 GENERATED = "mkdocs.generated.yml"  # what mkdocs.yml inherits: the title, the navigation
 LAID = ".skeleton.json"  # digests of the skeleton's files as they were laid down
+RENDERS = "renders"  # below docs: the pictures of the scenes
 LISTING = ".publisher-site"  # in the built site: the files that are ours, hence ours to remove
 
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """What pages cannot know from the record: where the release is stored, and where the pages themselves lie.
+    """What pages cannot know from the record: where the release is stored, and where pages and pictures lie.
 
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
-    Amazon's and Google's own; None where that is not known.
+    Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
     """
 
     storage: str = ""
     root: str | None = None
     endpoint: str | None = None
+    pictures: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,13 @@ def render(
     shown = book(
         record, places.target(record.public_url, hosting.storage, hosting.endpoint), entries() if entries else ()
     )
-    texts = pages(shown, report, hosting.root)
     try:
         lay_down(project)
+        shots = _place_pictures(project / "docs" / RENDERS, hosting.pictures, report)
+        texts = pages(shown, report, hosting.root, shots)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
-        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)))
+        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)), frames(shown))
         files = _build(project, out, source_date)
     except OSError as error:
         raise work.trouble(error, project) from error
@@ -103,6 +106,19 @@ def lay_down(project: Path) -> None:
             if not target.is_file() or _digest(target.read_bytes()) == known.get(name):
                 work.write_file(target, data)
     work.write_file(project / LAID, json.dumps(laid, indent=1).encode())
+
+
+def _place_pictures(place: Path, folder: Path | None, report: Report | None) -> frozenset[str]:
+    """Copy the scenes' pictures beside the pages, and remove those of a former run; return the names of those there are."""
+    wanted = {name for scene in (report.scenes if report else ()) for name in scene.pictures}
+    there = frozenset(name for name in wanted if folder is not None and (folder / name).is_file())
+    for old in place.glob("*.png") if place.is_dir() else ():
+        if old.name not in there:
+            old.unlink()
+    for name in sorted(there):
+        assert folder is not None
+        work.write_file(place / name, (folder / name).read_bytes())
+    return there
 
 
 def _digest(data: bytes) -> str:
@@ -131,10 +147,10 @@ def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
     return {name: Path(name).stem.replace("-", " ").capitalize() for name in names if name not in titles}
 
 
-def _write_settings(project: Path, values: dict[str, Any]) -> None:
+def _write_settings(project: Path, values: dict[str, Any], framed: str) -> None:
     import yaml  # noqa: PLC0415 - only where a site is built
 
-    values["extra"] = {"script_hashes": " ".join(_theme_scripts())}
+    values["extra"] = {"script_hashes": " ".join(_theme_scripts()), "frames": framed}
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
     work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
 

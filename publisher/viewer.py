@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from publisher import work
+
 INDEX = "index.html"
 LICENSE = "LICENSE"
 
@@ -27,8 +29,18 @@ _BINARY = "application/octet-stream"
 
 # Runs while the page is parsed, before the client's deferred scripts: hence the synchronous request. A hash that holds
 # a state wins over `?scene=`, because the client keeps it up to date: a reload shows what the user had before. The empty
-# icon keeps browsers from asking the host for one.
+# icon keeps browsers from asking the host for one. While the client starts, its clock stands still within a task: where
+# restoring a scene takes longer than the 400 ms in which it writes its address anew, it asks annotation layers for a state
+# that they do not have yet, and drops the layer that it was restoring.
 _BOOT = """<link rel="icon" href="data:,"><script>
+((clock) => {
+  let now;
+  Date.now = () => {
+    if (now === undefined) { now = clock(); setTimeout(() => { now = undefined; }); }
+    return now;
+  };
+  addEventListener("load", () => setTimeout(() => { Date.now = clock; }, 5000));
+})(Date.now);
 window.EventSource = class extends EventTarget {
   constructor() { super(); setTimeout(() => this.onopen?.(new Event("open"))); }
   close() {}
@@ -36,7 +48,7 @@ window.EventSource = class extends EventTarget {
 (() => {
   if (location.hash.length > 2) return;
   const asked = new URLSearchParams(location.search);
-  const scene = asked.get("scene"), from = asked.get("from");
+  const scene = asked.get("scene"), from = asked.get("from"), root = asked.get("root") || "../../..";
   let state = "{}";
   try {
     if (scene) {
@@ -46,7 +58,7 @@ window.EventSource = class extends EventTarget {
       request.send();
       if (request.status !== 200) throw new Error(`HTTP ${request.status}`);
       const base = new URL(".", url).href.slice(0, -1);
-      const here = new URL("../../..", location.href).href.slice(0, -1);
+      const here = new URL(root + "/", location.href).href.slice(0, -1);
       const text = request.responseText.replaceAll("@BASE@", () => base).replaceAll(from || here, () => here);
       JSON.parse(text);
       state = text;
@@ -70,18 +82,38 @@ def prefix() -> str:
     return f"viewer/v/{metadata.version('neuroglancer')}"
 
 
-def link(base_url: str, scene_url: str, public_url: str = "") -> str:
-    """Return the address that opens a scene in the client hosted under `base_url`.
+def key(version: str) -> str:
+    """Return the key prefix of the client that a release carries itself: beside its objects, and as immutable as they are."""
+    return f"{version}/{prefix()}"
+
+
+def lay_down(folder: Path) -> None:
+    """Write the client's files to a folder; those that are there already stay as they are."""
+    for name in names():
+        found = file(name)
+        assert found is not None
+        work.write_file(folder / name, found[0].read_bytes() if isinstance(found[0], Path) else found[0])
+
+
+def role(relative: str) -> str:
+    """Return the role of a file of the client in the storage rules: names say it, except the licence's."""
+    return "licence" if relative == LICENSE else ""
+
+
+def link(base_url: str, scene_url: str, public_url: str = "", at: str = "") -> str:
+    """Return the address that opens a scene in the client hosted under `base_url`, at the key prefix `at`.
 
     A scene below the same address is named relative to the client, so that both can move together; addresses in it that
     begin with `public_url` are then read below the client's own host, so that a preview works on any port. `index.html` is
     spelled out because buckets have no index documents.
     """
-    base = base_url.rstrip("/") + "/"
+    base, at = base_url.rstrip("/") + "/", at or prefix()
+    root = "/".join([".."] * (at.count("/") + 1))
     if scene_url.startswith(base):
-        scene_url = "../" * (prefix().count("/") + 1) + scene_url.removeprefix(base)
+        scene_url = f"{root}/{scene_url.removeprefix(base)}"
     moved = f"&from={quote(public_url, safe='/:')}" if public_url else ""
-    return f"{base}{prefix()}/{INDEX}?scene={quote(scene_url, safe='/:')}{moved}"
+    deeper = f"&root={root}" if public_url and at != prefix() else ""
+    return f"{base}{quote(at)}/{INDEX}?scene={quote(scene_url, safe='/:')}{moved}{deeper}"
 
 
 def names() -> tuple[str, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.rig import Rig
+
+# Scenes are opened in a browser where a test is about that; elsewhere it would only take its time.
+os.environ.setdefault("PUBLISHER_RENDER", "0")
 
 pytest_plugins = ["tests.servers.fixtures"]
 

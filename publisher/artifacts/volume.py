@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from publisher.artifacts.base import Artifact, Bench, Made
+from pydantic import BeforeValidator
+
+from publisher.artifacts.base import Artifact, Bench, Made, Model, Text
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import VolumeFacts
-from publisher.formats import arrays, precomputed, segment_properties
+from publisher.formats import arrays, precomputed
 from publisher.record import Space
 from publisher.tree import Role, Tree
 from publisher.units import nanometres
+
+
+class SegmentProperties(Model):
+    """Which columns of a table the viewer's list of segments has; what is left out is chosen by names and values."""
+
+    table: Text
+    """Name of the table, one row a segment."""
+    id: Text | None = None
+    """Column of the segment ids; otherwise `body`, `id`, `root_id` and the like."""
+    label: Text | None = None
+    """Column that is shown beside the id and searched by its beginning; otherwise `instance`, `name`, `type` …"""
+    description: Text | None = None
+    """Column of longer words."""
+    tags: tuple[Text, ...] | None = None
+    """Columns that are searched as #value; otherwise those of words with few distinct values."""
+    numbers: tuple[Text, ...] | None = None
+    """Columns that are searched as column>1000; otherwise all numbers without gaps."""
+    missing: float | None = None
+    """The number that stands where there is none, such as -1; the viewer knows no gaps."""
+
+
+def _named(value: object) -> object:
+    return {"table": value} if isinstance(value, str) else value
+
+
+# `segment_properties: table` is the short form of `segment_properties: {table: table}`.
+Properties = Annotated[SegmentProperties, BeforeValidator(_named, json_schema_input_type=str | SegmentProperties)]
 
 
 class Volume(Artifact):
@@ -21,13 +50,13 @@ class Volume(Artifact):
     section: ClassVar[str] = "volumes"
     default_group: ClassVar[str] = "Image data"
 
-    segment_properties: str | None = None
-    """Name of a table that makes the viewer's searchable list of segments."""
+    segment_properties: Properties | None = None
+    """Name of a table that makes the viewer's searchable list of segments, or which of its columns do: {table, label, …}."""
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
         """The table of segment properties."""
-        return (("segment_properties", self.segment_properties),) if self.segment_properties else ()
+        return (("segment_properties", self.segment_properties.table),) if self.segment_properties else ()
 
     def stage(self, bench: Bench) -> Made:
         """Read the volume's metadata; make segment properties beside it where a table is named."""
@@ -42,10 +71,25 @@ class Volume(Artifact):
             # Beside the volume and not in it: a source is published byte for byte, its `info` too.
             key = f"{bench.key}-segment-properties"
             folder = bench.work / "segment-properties" / self.name
-            segment_properties.write(bench.table(self.segment_properties), folder)
+            warnings += _build(bench.table(self.segment_properties.table), folder, self.segment_properties)
             trees.append(Tree(artifact=self.name, key=key, path=folder, role=lambda _: "json"))
             facts = replace(facts, segment_properties=key)
         return Made(tuple(trees), facts, warnings=warnings)
+
+
+def _build(table: Path, folder: Path, wanted: SegmentProperties) -> tuple[Problem, ...]:
+    """Write segment properties; return what was left out of them."""
+    from publisher.builders import segment_properties  # noqa: PLC0415 - numpy, which most commands need not wait for
+
+    choice = {name: value for name, value in wanted if value is not None and name != "table"}
+    made = segment_properties.build(table, folder, segment_properties.Choice(**choice))
+    hint = "give `missing` a number in `segment_properties`, or leave it so"
+    return tuple(
+        Problem(
+            "", f"leaves the column {name!r} out of its segment properties: it {why}", hint if "places" in why else ""
+        )
+        for name, why in made.left_out
+    )
 
 
 def _in_space(facts: VolumeFacts, space: Space | None) -> tuple[VolumeFacts, tuple[Problem, ...]]:

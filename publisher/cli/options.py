@@ -22,7 +22,7 @@ class Until(StrEnum):
 
 
 class Depth(StrEnum):
-    """How much of the content `verify` reads."""
+    """How much of the content the checks read."""
 
     QUICK = "quick"
     SAMPLE = "sample"
@@ -46,4 +46,13 @@ DepthOption = Annotated[
 NoAccess = Annotated[bool, typer.Option("--no-access", help="Leave CORS and public reading of the bucket alone.")]
 Checksum = Annotated[
     bool, typer.Option("--checksum", help="Read every source, also where size, time and inode are as they were.")
+]
+Render = Annotated[
+    bool | None,
+    typer.Option(
+        "--render/--no-render",
+        envvar="PUBLISHER_RENDER",
+        help="Open each scene in the real Neuroglancer; default: where Chromium and playwright are found.",
+        show_default=False,
+    ),
 ]

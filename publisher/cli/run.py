@@ -18,6 +18,7 @@ from publisher.cli.options import (
     ManifestPath,
     NoAccess,
     Quiet,
+    Render,
     TargetName,
     Until,
 )
@@ -25,13 +26,15 @@ from publisher.console import Screen, guarded
 from publisher.words import count
 
 
-def validate(manifest: ManifestPath, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Check schema, sources, formats and links: all problems at once, each with file:line:column."""
+def validate(
+    manifest: ManifestPath, depth: DepthOption = Depth.SAMPLE, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """Check schema, sources, formats, links and the health of the data: all problems at once, each with its place."""
     screen = Screen(as_json, quiet)
     with guarded(screen), screen.progress() as progress:
         from publisher import pipeline  # noqa: PLC0415
 
-        run = pipeline.validate(manifest, progress)
+        run = pipeline.validate(manifest, progress, depth=depth.value)
         assert run.staged is not None
         assert run.plan is not None
         total = show.total(run.plan)
@@ -47,6 +50,7 @@ def validate(manifest: ManifestPath, as_json: AsJson = False, quiet: Quiet = Fal
         release=release.version,
         problems=[],
         warnings=[str(w) for w in run.staged.warnings],
+        findings=show.findings(run.health),
         **total,
     )
 
@@ -103,6 +107,7 @@ def release(
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="To every target of the manifest, one after another: mirrors.")
     ] = False,
+    render: Render = None,
     no_access: NoAccess = False,
     checksum: Checksum = False,
     as_json: AsJson = False,
@@ -119,6 +124,7 @@ def release(
                 "depth": depth.value,
                 "access": not no_access,
                 "reread": checksum,
+                "drawing": render,
                 "progress": progress,
             }
             if everywhere:
@@ -145,6 +151,10 @@ def verify(
     mirrors: Annotated[
         bool, typer.Option("--mirrors", help="Compare with the manifest's other targets, by digests.")
     ] = False,
+    render: Render = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="Also put the scenes' pictures here.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -152,11 +162,12 @@ def verify(
     screen = Screen(as_json, quiet)
     with guarded(screen):
         from publisher import finish  # noqa: PLC0415
-        from publisher import verify as step  # noqa: PLC0415
 
         with screen.progress() as progress:
             if manifest.startswith(("http://", "https://")):
-                report = step.verify(manifest, depth=depth.value, progress=progress)
+                report = finish.audit_address(
+                    manifest, depth=depth.value, drawing=render, album=pictures, progress=progress
+                )
             else:
                 report = finish.audit(
                     Path(manifest),
@@ -164,6 +175,8 @@ def verify(
                     depth=depth.value,
                     access=not no_access,
                     others=mirrors,
+                    drawing=render,
+                    album=pictures,
                     progress=progress,
                 )
         show.report(screen, report)

@@ -22,7 +22,7 @@ _ZARR2_TYPES = {"u": "uint", "i": "int", "f": "float"}
 _AXES = 3
 
 Format = Literal["n5", "zarr2", "zarr3"]
-_METADATA_OF: dict[Format, str] = {"n5": "attributes.json", "zarr2": ".zarray", "zarr3": "zarr.json"}
+METADATA_OF: dict[Format, str] = {"n5": "attributes.json", "zarr2": ".zarray", "zarr3": "zarr.json"}
 
 
 def facts(folder: Path) -> VolumeFacts | None:
@@ -60,7 +60,7 @@ def _viewer_names(folder: Path, kind: Format) -> tuple[str, ...]:
     """Return what neuroglancer calls the axes of an array whose files give them no unit."""
     if kind == "n5":
         return ("x", "y", "z")
-    meta = read(folder / _METADATA_OF[kind])
+    meta = read(folder / METADATA_OF[kind])
     default = [f"dim_{at}" if kind == "zarr3" else f"d{at}" for at in range(len(meta["shape"]))]
     given = meta.get("dimension_names") or default
     return tuple(str(name or other) for name, other in zip(given, default, strict=False))
@@ -95,7 +95,7 @@ def _format(folder: Path) -> Format | None:
 
 def _arrays(folder: Path, kind: Format) -> list[Path]:
     """Return the arrays of a group: those that its OME multiscales name, or its direct sub-folders that are arrays."""
-    name = _METADATA_OF[kind]
+    name = METADATA_OF[kind]
     if kind == "zarr2" and (folder / name).is_file():
         return [folder]
     if kind != "zarr2" and {"shape", "dimensions"} & read(folder / name).keys():
@@ -107,13 +107,13 @@ def _arrays(folder: Path, kind: Format) -> list[Path]:
 
 def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str, Whole] | None:
     """Return the scale that an array is, its data type, and where x, y, z stand; None for arrays that are no volume."""
-    meta = read(folder / _METADATA_OF[kind])
+    meta = read(folder / METADATA_OF[kind])
     shape = _counts(meta.get("dimensions" if kind == "n5" else "shape"))
     chunk = _counts(_chunk(meta, kind))
     if not _AXES <= len(shape) == len(chunk):
         return None
     relative = "" if folder == root else folder.relative_to(root).as_posix()
-    places, voxel = _axes(root, relative, meta, kind)
+    places, voxel = axes(root, relative, meta, kind)
     scale = Scale(
         key=relative,
         voxel_size_nm=voxel,
@@ -126,10 +126,10 @@ def _scale(root: Path, folder: Path, kind: Format) -> tuple[Scale, str, Whole] |
     return scale, _data_type(meta, kind), places
 
 
-def _axes(root: Path, relative: str, meta: dict[str, Any], kind: Format) -> tuple[Whole, Triple]:
+def axes(root: Path, relative: str, meta: dict[str, Any], kind: Format) -> tuple[Whole, Triple]:
     """Return at which places of the array's shape x, y and z stand, and nm a voxel; 0 where the files do not say."""
     if kind == "n5":
-        return (0, 1, 2), spacing.n5(meta, read(root / _METADATA_OF["n5"]), relative.rpartition("/")[2])
+        return (0, 1, 2), spacing.n5(meta, read(root / METADATA_OF["n5"]), relative.rpartition("/")[2])
     for path, names, lengths in spacing.datasets(_attributes(root, kind)):
         if path == relative:
             places = spacing.order(names, len(meta["shape"]))
@@ -164,7 +164,7 @@ def _data_type(meta: dict[str, Any], kind: Format) -> str:
 
 
 def _attributes(root: Path, kind: Format) -> dict[str, Any]:
-    path = root / (".zattrs" if kind == "zarr2" else _METADATA_OF[kind])
+    path = root / (".zattrs" if kind == "zarr2" else METADATA_OF[kind])
     if not path.is_file():
         return {}
     value = read(path)

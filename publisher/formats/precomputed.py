@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from publisher.errors import InvalidInput, Problem
-from publisher.facts import AnnotationFacts, MeshFacts, Scale, VolumeFacts
+from publisher.facts import AnnotationFacts, AnnotationProperty, MeshFacts, Scale, VolumeFacts
 from publisher.formats.metadata import Fields, read
 from publisher.tree import Role
 
@@ -94,11 +94,14 @@ def _scale(scale: Fields) -> Scale:
 
 
 def mesh_facts(folder: Path, segmentation: str) -> MeshFacts:
-    """Read a mesh folder's `info`."""
+    """Read a mesh folder's `info`, and what is in the folder."""
+    from publisher.formats import mesh_folder  # noqa: PLC0415 - numpy, which most folders need not wait for
+
     value, path = _info(folder)
     info = Fields(value, path)
     legacy = info.text("@type", (LEGACY_MESH, MULTIRESOLUTION_MESH)) == LEGACY_MESH
-    return MeshFacts("legacy" if legacy else "multiresolution", info.has("sharding"), segmentation)
+    facts = MeshFacts("legacy" if legacy else "multiresolution", info.has("sharding"), segmentation)
+    return mesh_folder.look(folder, value, facts)
 
 
 def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:
@@ -125,6 +128,17 @@ def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:
         relationships=tuple(item.text("id") for item in info.objects("relationships", empty=True)),
         sharded=any(level.has("sharding") for level in info.objects("spatial", empty=True)),
         segmentation=segmentation,
+        described=tuple(_property(item) for item in info.objects("properties", empty=True)),
+    )
+
+
+def _property(item: Fields) -> AnnotationProperty:
+    values, labels = (item.value(name, list) if item.has(name) else [] for name in ("enum_values", "enum_labels"))
+    if len(values) != len(labels) or not all(isinstance(value, int | float) for value in values):
+        raise item.fail("enum_labels", "as many words as enum_values has numbers")
+    description = item.text("description") if item.has("description") else ""
+    return AnnotationProperty(
+        item.text("id"), item.text("type"), description, tuple(values), tuple(str(label) for label in labels)
     )
 
 

@@ -199,7 +199,8 @@ def _read_feather(source: Source) -> Iterator[Any]:
 def _read_parquet(source: Source) -> Iterator[Any]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    with pq.ParquetFile(source.path) as file:
+    # Buffering ahead, which is pyarrow's default, holds every row group until the last is read: the whole file.
+    with pq.ParquetFile(source.path, pre_buffer=False) as file:
         yield from file.iter_batches(batch_size=ROWS)
 
 

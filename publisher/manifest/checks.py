@@ -76,6 +76,8 @@ def _keys(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Fo
         if (other, holder) != own:
             how = "is taken by" if other == key else f"differs only by case or accents from {other!r} of"
             yield at, f"the key {key!r} {how} {holder}", "give each artifact its own key"
+        if release.viewer == "self" and f"{key}/".startswith(f"{release.version}/viewer/"):
+            yield at, f"the key {key!r} is where the release's own viewer goes", "give it another key"
     folders = {release.key(artifact): artifact for artifact, _ in places if artifact.external is None}
     for artifact, place in places:
         key = release.key(artifact)
@@ -118,7 +120,7 @@ def _links(
             yield at, f"{field} names {name!r}, which is no artifact{did_you_mean(name, known)}", ""
         elif field == "segment_properties" and known[name].section != "tables":
             yield at, f"{field} must name a table, and {name!r} is one of {known[name].section}", ""
-        elif field == "segmentation" and known[name].section != "volumes":
+        elif field.startswith(("segmentation", "relationships.")) and known[name].section != "volumes":
             yield at, f"{field} must name a volume, and {name!r} is one of {known[name].section}", ""
     if artifact.space is not None and artifact.space not in release.spaces:
         near = did_you_mean(artifact.space, release.spaces)

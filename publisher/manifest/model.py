@@ -226,6 +226,8 @@ class Release(_Sections):
     """One version of a dataset."""
 
     scenes: tuple[Scene, ...] = ()
+    viewer: Literal["hosted", "self"] = "hosted"
+    """`self` publishes the Neuroglancer client with the release, which then opens offline, and in ten years."""
     programmatic: Programmatic = Programmatic()
     site: Site = Site()
 

@@ -71,9 +71,9 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
         yield from _table_in_bucket(view.place, facts.format, columns, anonymous=not _private(book))
     elif isinstance(facts, SkeletonFacts):
         yield from _skeletons(view, facts)
-    elif isinstance(facts, MeshFacts) and view.mesh:
+    elif isinstance(facts, MeshFacts) and (view.mesh or facts.ids):
         yield from _meshes(view, facts, book)
-    elif isinstance(facts, AnnotationFacts):
+    elif isinstance(facts, AnnotationFacts) and facts.annotation_type == "POINT":  # cloud-volume 12 reads no others
         yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
 
 
@@ -161,7 +161,7 @@ def _skeletons(view: View, facts: SkeletonFacts) -> Iterator[_Shown]:
 
 
 def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
-    values = {"url": view.place.url, "segment": view.mesh, "volume": "", "folder": ""}
+    values = {"url": view.place.url, "segment": view.mesh or facts.ids[0], "volume": "", "folder": ""}
     volume = book.named(facts.segmentation)
     if volume and isinstance(volume.described.facts, VolumeFacts) and volume.described.facts.format == "precomputed":
         folder = posixpath.relpath(view.described.key, volume.described.key)

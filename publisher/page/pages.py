@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
-from publisher.objects import Mirror, Report
+from publisher.objects import Drawn, Mirror, Report
 from publisher.page import cite, examples, places, safe
 from publisher.page.examples import Example
 from publisher.page.places import Place
@@ -25,20 +28,26 @@ Figure = tuple[str, str, str]  # number, what it counts, what to add
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene: where its JSON lies, and the links that open it in the public viewer and in the release's own."""
+    """A scene: where its JSON lies, the links that open it in the public viewer and in the release's own, its pictures."""
 
     ref: SceneRef
     place: Place | None
     public: str
     hosted: str
+    drawn: Drawn | None = None
+    dark: str = ""
+    light: str = ""
 
 
-def pages(book: Book, report: Report | None, root: str | None) -> dict[str, tuple[str, str]]:
+def pages(
+    book: Book, report: Report | None, root: str | None, pictures: AbstractSet[str] = frozenset()
+) -> dict[str, tuple[str, str]]:
     """Return the Markdown and the title of each page by its file name, in the order of the navigation.
 
-    `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer.
+    `root` is the target as seen from the pages, such as `../..`, where the target hosts the viewer. `pictures` names those
+    that lie in `renders/` beside the pages.
     """
-    shown = _scenes(book, root)
+    shown = tuple(_pictured(scene, report, pictures) for scene in _scenes(book, root))
     common = {"book": book, "scenes": shown, "mirrors": _same(report.mirrors if report else ()), **_citing(book)}
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
@@ -59,6 +68,13 @@ def settings(book: Book, titles: Mapping[str, str]) -> dict[str, Any]:
         "site_author": safe.plain(", ".join(author["name"] for author in dataset["authors"])),
         "nav": [{title: name} for name, title in titles.items()],
     }
+
+
+def frames(book: Book) -> str:
+    """Return the origin whose pages may be shown in a frame, besides the site's own: that of the release's own viewer."""
+    parts = urlsplit(book.base.url) if book.record.viewer else None
+    plain = parts is not None and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
+    return f"{parts.scheme}://{parts.netloc}" if parts and plain else ""
 
 
 def _page(title: str, template: str, values: Mapping[str, Any], book: Book) -> tuple[str, str]:
@@ -112,10 +128,25 @@ def _scenes(book: Book, root: str | None) -> tuple[Scene, ...]:
             ref,
             book.base.at(ref.key),
             places.viewer(book.base.at(ref.key)),
-            viewer.link(root, f"{root.rstrip('/')}/{ref.key}", book.base.url) if root else "",
+            _hosted(book, root, ref.key),
         )
         for ref in book.record.scenes
     )
+
+
+def _hosted(book: Book, root: str | None, key: str) -> str:
+    """Return the link that opens a scene in the release's own viewer, or in the one that `serve` has; "" without any."""
+    at, base = book.record.viewer, (root or book.base.url).rstrip("/")
+    return viewer.link(base, f"{base}/{key}", book.base.url, at) if at or root else ""
+
+
+def _pictured(scene: Scene, report: Report | None, pictures: AbstractSet[str]) -> Scene:
+    """Add what verify saw when it opened the scene, and its pictures where they are there."""
+    drawn = next((each for each in (report.scenes if report else ()) if each.name == scene.ref.name), None)
+    if drawn is None or not drawn.pictures or not pictures >= {*drawn.pictures}:
+        return replace(scene, drawn=drawn)
+    dark, light = (f"renders/{quote(name, safe='')}" for name in drawn.pictures)
+    return replace(scene, drawn=drawn, dark=dark, light=light)
 
 
 def _same(mirrors: Sequence[Mirror]) -> list[Place]:

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-# SwiftShader draws WebGL2 without a graphics card; the rest keeps Chromium from calling home.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--force-device-scale-factor=1",
-]
+from publisher.render import chromium
+
+FLAGS = [*chromium.FLAGS]
 
 # Returns "" once every expected layer is there, every source loaded, and nothing on its way or failed on two polls in a
 # row; otherwise what is the matter: at once where a source has an error, else when the seconds are over.

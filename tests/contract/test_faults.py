@@ -63,15 +63,14 @@ targets: {{bucket: {{url: "{url}"}}}}
 files: [{{name: data, title: Data, description: Data., source: data}}]
 """
 VOLUMES = "volumes: [{name: seg, title: Segments, description: Segments., source: seg}]"
-CHUNK = 64**3
 
 
-def info(chunks: int) -> str:
+def info(chunks: int, deep: int = 64) -> str:
     scale = {
         "key": "8_8_8",
-        "size": [64, 64, 64 * chunks],
+        "size": [64, 64, deep * chunks],
         "resolution": [8, 8, 8],
-        "chunk_sizes": [[64, 64, 64]],
+        "chunk_sizes": [[64, 64, deep]],
         "voxel_offset": [0, 0, 0],
         "encoding": "raw",
     }
@@ -119,13 +118,13 @@ class Case:
             (self.folder / f"data/{n:04}.bin").write_bytes(Random(n).randbytes(size_bytes + n % 7))
         return self
 
-    def chunks(self, number: int) -> Case:
-        """Write a volume, whose chunks are stored as gzip."""
+    def chunks(self, number: int, deep: int = 64) -> Case:
+        """Write a volume, whose chunks are stored as gzip, and are so many voxels deep."""
         scale = self.folder / "seg/8_8_8"
         scale.mkdir(parents=True)
-        (self.folder / "seg/info").write_text(info(number))
+        (self.folder / "seg/info").write_text(info(number, deep))
         for n in range(number):
-            (scale / f"0-64_0-64_{64 * n}-{64 * n + 64}").write_bytes(bytes([n]) * CHUNK)
+            (scale / f"0-64_0-64_{deep * n}-{deep * n + deep}").write_bytes(bytes([n]) * 64 * 64 * deep)
         return self
 
     def target(self) -> Bucket:
@@ -450,9 +449,9 @@ MEANT = {
 
 def of_all_kinds(case: Case) -> None:
     """Write sources of all kinds, gzip and plain, small and large."""
-    case.chunks(6)
-    rest = bytes(Random(2).randbytes(PART + 1000))  # does not get smaller
-    (case.folder / "seg/8_8_8/0-64_0-64_0-64").write_bytes(rest)
+    case.chunks(6, 64 * 21)  # voxels: a chunk is larger than a part
+    rest = bytes(Random(2).randbytes(64 * 64 * 64 * 21))  # does not get smaller
+    (case.folder / f"seg/8_8_8/0-64_0-64_0-{64 * 21}").write_bytes(rest)
     table = b"a,b\n1,2\n" * 100
     for name, data in {
         "large.bin": Random(1).randbytes(2 * PART),

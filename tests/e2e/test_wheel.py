@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 from publisher import serve
@@ -46,6 +47,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def test_a_wheel_in_a_clean_environment(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", cwd=ROOT)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert "publisher/render/client.js" in zipfile.ZipFile(wheel).namelist()
     venv.create(tmp_path / "venv", with_pip=True)
     binary = tmp_path / "venv" / "bin"
     run(binary / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)

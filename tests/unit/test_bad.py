@@ -112,7 +112,10 @@ MAKERS: dict[str, tuple[Callable[[Path], None], ...]] = {
     "nested-too-deep": (write("release.yaml", f"schema: {'[' * 40_000}\n"),),
     "source-is-a-pipe": (pipe("bodies.csv"),),
     "source-is-empty": (lambda folder: (folder / "notes").mkdir(),),
-    "chunk-beside-its-gz": (write(f"{CHUNK}.gz", gzip.compress(b"0", mtime=0)),),
+    "chunk-beside-its-gz": (
+        write(CHUNK, bytes(64**3 * 8)),
+        write(f"{CHUNK}.gz", gzip.compress(bytes(64**3 * 8), mtime=0)),
+    ),
     "shard-is-gzip": (write("volume/8_8_8/0.shard", gzip.compress(b"0", mtime=0)),),
     "jpeg-is-gzip": (write(CHUNK, gzip.compress(b"0", mtime=0)),),
     "swc-archive-damaged": (write("swc.tar.gz", gzip.compress(b"no archive", mtime=0)),),

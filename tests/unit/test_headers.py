@@ -58,6 +58,7 @@ BY_ROLE = [
     ("table/parquet", "never", PARQUET, True),
     ("table/csv", "may", CSV, False),
     ("swc", "may", TEXT, False),
+    ("licence", "may", TEXT, False),
     ("opaque", "inside", BINARY, True),
     ("scene", "never", JSON, False),
 ]

@@ -19,6 +19,7 @@ from markdown.extensions.toc import TocExtension
 
 from publisher.facts import (
     AnnotationFacts,
+    AnnotationProperty,
     Column,
     Facts,
     FileFacts,
@@ -28,9 +29,9 @@ from publisher.facts import (
     TableFacts,
     VolumeFacts,
 )
-from publisher.objects import Entry, Finding, Headers, Report
+from publisher.objects import Drawn, Entry, Finding, Headers, Report
 from publisher.page import cite, examples, places, safe
-from publisher.page.pages import figures, pages, settings
+from publisher.page.pages import figures, frames, pages, settings
 from publisher.page.view import Book, book
 from publisher.record import Access, Described, InventoryRef, Record, SceneRef, Space
 
@@ -104,9 +105,14 @@ SYNAPSES = described(
         {"x": (8e-9, "m"), "y": (8e-9, "m"), "z": (8e-9, "m")},
         (0, 0, 0),
         (10, 20, 30),
-        ("conf",),
+        ("conf", "kind"),
         ("body",),
         sharded=True,
+        count=1_234_567,
+        described=(
+            AnnotationProperty("conf", "float32", "How sure it is."),
+            AnnotationProperty("kind", "uint8", "", (0, 1), ("PostSyn", "PreSyn")),
+        ),
     ),
 )
 ARCHIVE = described("adjacencies", "files", "Files", FileFacts(tree=False, media_type="application/gzip"), objects=1)
@@ -318,8 +324,11 @@ def read(source: str) -> Reading:
 
 def harmless(page: Reading) -> None:
     for tag, attributes in page.tags:
-        assert tag in ALLOWED_TAGS, (tag, attributes)
-        assert not [name for name in attributes if name.startswith("on") or name in {"srcdoc", "src"}], attributes
+        source = attributes.pop("src", None)
+        assert (tag in ALLOWED_TAGS and source is None) or (
+            tag == "img" and re.fullmatch(r"renders/[\w.%~-]+", source or "")
+        ), (tag, source, attributes)
+        assert not [name for name in attributes if name.startswith("on") or name == "srcdoc"], attributes
         assert attributes.get("style", "text-align: right;") == "text-align: right;"
         href = attributes.get("href") or "#"
         assert href.startswith(("#", "https://", "http://", "mailto:")) or re.fullmatch(
@@ -706,6 +715,8 @@ def test_download_shows_every_number_of_every_artifact() -> None:
         "units of 8 nm",
         "x 8 to 275,000 nm, y 16 to 316,000 nm, z 24 to 331,000 nm",
         "x: 8 nm, y: 8 nm, z: 8 nm a unit of the coordinates",
+        "1,234,567",
+        "conf (float32): How sure it is.; kind (PostSyn, PreSyn)",
         "Made with neo4j 4.4.16",
         "94,088 x 78,317 x 134,576 voxels",
         "Greatest value 255",
@@ -762,7 +773,13 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         ("title", "description", "license", "citation", "doi", "homepage", "contact", "species"), payload
     ) | {"name": "x", "authors": [{"name": payload, "orcid": payload, "affiliation": payload}], "keywords": [payload]}
     column = Column(payload, payload, 0, payload, payload, payload)
+    properties = (
+        AnnotationProperty(payload, payload, payload),
+        AnnotationProperty("kind", "uint8", "", (0,), (payload,)),
+    )
+    notes = replace(SYNAPSES.facts, properties=(payload,), relationships=(payload,), described=properties)
     artifacts = (
+        replace(SYNAPSES, name="notes", title=payload, facts=notes, key=f"v0.9/notes-{payload}"),
         *(
             replace(
                 item,
@@ -790,10 +807,16 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         "cave": {"server": payload, "datastack": payload},
     }
     shown = a_record(
-        *artifacts, dataset=dataset, programmatic=services, scenes=(SceneRef("main", payload, f"v0.9/{payload}.json"),)
+        *artifacts,
+        dataset=dataset,
+        programmatic=services,
+        scenes=(SceneRef("main", payload, f"v0.9/{payload}.json"),),
+        viewer=payload,
     )
-    report = replace(REPORT, checked_at=payload, depth=payload, findings=(Finding(payload, "error", payload, payload),))
-    made = pages(a_book(shown), report, None)
+    drawn = Drawn("main", payload, payload, 1, (payload,), (payload, f"{payload}.png"))
+    found = (Finding(payload, "error", payload, payload),)
+    report = replace(REPORT, checked_at=payload, depth=payload, findings=found, scenes=(drawn,))
+    made = pages(a_book(shown), report, None, frozenset(drawn.pictures))
     for text, _ in made.values():
         harmless(read(text.split("---\n", 2)[2]))
     for example in all_examples(a_book(shown)):
@@ -803,3 +826,51 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         assert not set("<>\"'") & set(
             str(value).replace("[{'index.md': 'Home'}]", "").replace("[{'Home': 'index.md'}]", "")
         )
+
+
+def test_meshes_in_shards_are_read_by_a_segment_that_the_facts_name() -> None:
+    facts = MeshFacts(
+        "multiresolution", sharded=True, segmentation="segmentation", count=2, ids=("12", "13"),
+        bounds_nm=((1.0, 2.0, 3.0), (40.0, 50.0, 60.0)), vertex_nm=(1.0, 2.0, 3.0),
+    )  # fmt: skip
+    alone = described("m", "meshes", "Meshes", facts, key="v0.9/surfaces")
+    shown = book(a_record(alone), places.target(BASE), [Entry("v0.9/surfaces/0.shard", "m", 1, "", 1, "", PLAIN)])
+    (text,) = [example.text for example in all_examples(shown) if example.name == "m-meshes-cloudvolume.py"]
+    assert "segment = 12" in text
+
+
+DRAWN = Drawn("main", "2.41.2", "2026-11-21T10:11:12+00:00", 3, ("EM", "Neurons"), ("main-dark.png", "main-light.png"))
+SHOWN = {"scenes": (SceneRef("main", "Neurons", "v0.9/da1-v0.9.json"),)}
+
+
+def test_a_scene_that_was_opened_is_shown() -> None:
+    made = pages(a_book(a_record(VOLUME, **SHOWN)), replace(REPORT, scenes=(DRAWN,)), None, frozenset(DRAWN.pictures))
+    for name in ("index.md", "explore.md"):
+        assert 'src="renders/main-light.png"' in made[name][0]
+        assert 'src="renders/main-dark.png"' in made[name][0]
+    words = markdown.markdown(made["explore.md"][0])
+    assert "2 of 3 layers drawn" in words
+    assert "2026" in words
+
+
+@pytest.mark.parametrize("there", [frozenset(), frozenset({"main-dark.png"})])
+def test_a_picture_that_is_not_there_is_not_shown(there: frozenset[str]) -> None:
+    made = pages(a_book(a_record(VOLUME, **SHOWN)), replace(REPORT, scenes=(DRAWN,)), None, there)
+    assert not [name for name, (text, _) in made.items() if "renders/" in text]
+
+
+def test_frames_are_of_the_releases_own_viewer_alone() -> None:
+    own = a_record(VOLUME, viewer="v0.9/viewer/v/2")
+    assert frames(a_book(own)) == "https://data.example.org"
+    assert frames(a_book(a_record(VOLUME))) == ""
+    hostile = book(own, places.target("https://x.example;script-src *"), ())
+    assert frames(hostile) == ""
+
+
+def test_the_releases_own_viewer_opens_its_scenes() -> None:
+    made = pages(a_book(a_record(VOLUME, viewer="v0.9/viewer/v/2", **SHOWN)), None, None)
+    link = f"{BASE}/v0.9/viewer/v/2/index.html?scene=../../../../v0.9/da1-v0.9.json"
+    assert link in made["explore.md"][0]
+    assert "pub-embed" in made["explore.md"][0]
+    hosted = pages(a_book(a_record(VOLUME, **SHOWN)), None, None)["explore.md"][0]
+    assert "pub-embed" not in hosted

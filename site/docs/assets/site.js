@@ -27,12 +27,31 @@ function reach() {
   for (const wrap of document.querySelectorAll(".md-typeset__scrollwrap")) wrap.tabIndex = 0;
 }
 
+// A scene is shown on the page itself only when somebody asks: until then, nothing of the viewer is loaded.
+function embed(button) {
+  const frame = document.createElement("iframe");
+  frame.className = "pub-frame";
+  frame.title = button.dataset.title;
+  frame.allowFullscreen = true;
+  frame.src = new URL(button.dataset.scene, location.href).href;
+  const line = button.closest("p");
+  const picture = line.nextElementSibling?.querySelector(".pub-picture");
+  (picture?.parentElement ?? line).after(frame);
+  picture?.parentElement.remove();
+  button.remove();
+}
+
 addEventListener("hashchange", reveal);
 addEventListener("change", shorten);
 addEventListener("click", (event) => {
+  const button = event.target.closest?.(".pub-embed");
+  if (button) embed(button);
   const link = event.target.closest?.('a[href^="#"]');
   // The same address again makes no hashchange, and still means: show it.
   if (link && link.hash === location.hash) setTimeout(reveal);
 });
 // After the theme's own scripts, which restore the tabs that were chosen last.
 addEventListener("load", () => setTimeout(() => (reach(), shorten(), reveal())));
+addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll(".pub-embed")) button.hidden = false; // without scripts, there is the link
+});
