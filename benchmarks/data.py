@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SIDE = 64  # voxels of a chunk, each way
 CHUNK_BYTES = 16_384
 SMALL_BYTES = 4_096
-JPEG = b"\xff\xd8"  # what a chunk begins with that is stored as it is
+COMMENT = b"\xff\xfe"  # begins a segment of a JPEG that no reader minds
 SCALE = "8_8_8"
 MODIFIED = 1_767_225_600  # long ago: what changed a moment ago could change again, and some tools mind
 LINKED = 200  # files that stand for very many
@@ -57,10 +58,11 @@ class Data:
 
 
 def chunks(folder: Path, count: int) -> Data:
-    """Make a volume of jpeg chunks, which are published as they are: random bytes, 16 KB each."""
+    """Make a volume of jpeg chunks, which are published as they are: 16 KB each, most of them random bytes."""
     places = _volume(folder, count, {"type": "image", "data_type": "uint8", "encoding": "jpeg"})
+    picture = _picture()
     for path in places:
-        _write(path, JPEG + os.urandom(CHUNK_BYTES - len(JPEG)))
+        _write(path, _padded(picture, CHUNK_BYTES))
     return _data(folder, "volumes", "em", count, count * CHUNK_BYTES)
 
 
@@ -68,8 +70,9 @@ def linked_chunks(folder: Path, count: int, size_bytes: int = CHUNK_BYTES) -> Da
     """Make a volume of very many jpeg chunks: names of a few files."""
     originals = [str(folder / "originals" / str(number)) for number in range(max(LINKED, count // 50_000))]
     (folder / "originals").mkdir(parents=True)
+    picture = _picture()
     for path in originals:
-        _write(path, JPEG + os.urandom(size_bytes - len(JPEG)))
+        _write(path, _padded(picture, size_bytes))
     places = _volume(folder, count, {"type": "image", "data_type": "uint8", "encoding": "jpeg"})
     for path, original in zip(places, itertools.cycle(originals), strict=False):
         os.link(original, path)
@@ -142,6 +145,21 @@ def _volume(folder: Path, count: int, how: dict[str, str]) -> Iterator[str]:
     spans = [f"{number * SIDE}-{(number + 1) * SIDE}" for number in range(max(wide, deep))]
     every = itertools.product(spans[:deep], spans[:wide], spans[:wide])
     return (f"{source}/{SCALE}/{x}_{y}_{z}" for z, y, x in itertools.islice(every, count))
+
+
+def _picture() -> bytes:
+    """Return a chunk of nothing as JPEG: as wide as a chunk, and as high as its other sides together."""
+    from PIL import Image  # noqa: PLC0415 - only these need it
+
+    file = io.BytesIO()
+    Image.new("L", (SIDE, SIDE * SIDE)).save(file, "JPEG", quality=1, optimize=True)
+    return file.getvalue()
+
+
+def _padded(picture: bytes, size_bytes: int) -> bytes:
+    """Return the picture with a comment of random bytes in it, so long that it has this size."""
+    more = size_bytes - len(picture) - len(COMMENT)
+    return picture[:2] + COMMENT + more.to_bytes(2, "big") + os.urandom(more - 2) + picture[2:]
 
 
 def _label_chunks() -> Iterator[bytes]:
