@@ -5,7 +5,7 @@ Lengths are nanometres where the name ends in `_nm`, voxels where it ends in `_v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Discriminator
@@ -41,6 +41,8 @@ class VolumeFacts:
     # and z among the array's axes, and what the viewer calls the axes.
     axes: Whole | None = None
     axis_names: tuple[str, ...] = ()
+    regions: tuple[tuple[str, str], ...] = ()  # label and name of each, where the labels are named regions
+    contrast: tuple[float, float] | None = None  # values of an image that are best shown black and white
     kind: Literal["volume"] = "volume"
 
 
@@ -79,6 +81,7 @@ class SkeletonFacts:
     node_nm: Triple | None
     ids: tuple[str, ...] = ()  # at most ten, for scenes and examples
     segmentation: str = ""
+    nodes_nm: tuple[Triple, ...] = ()  # one node of each of `ids`
     kind: Literal["skeletons"] = "skeletons"
 
 
@@ -93,8 +96,28 @@ class MeshFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationProperty:
+    """A property of annotations: its id and type in the viewer's words.
+
+    `labels` say what each of `values` means where it is one of few; `low` and `high` bound the values of a number.
+    """
+
+    id: str
+    type: str
+    description: str = ""
+    values: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotationFacts:
-    """A precomputed annotation folder, as its `info` says; bounds are in the units of `dimensions`, metres per unit."""
+    """A precomputed annotation folder, as its `info` says; bounds are in the units of `dimensions`, metres per unit.
+
+    What stands below `kind` older records do not have, and an `info` only in part: how many there are, the properties with
+    types and labels, the segmentation of each relationship (of the others, it is `segmentation`), and where one lies.
+    """
 
     annotation_type: str
     dimensions: dict[str, tuple[float, str]]
@@ -105,6 +128,10 @@ class AnnotationFacts:
     sharded: bool
     segmentation: str = ""
     kind: Literal["annotations"] = "annotations"
+    count: int | None = None
+    described: tuple[AnnotationProperty, ...] = ()
+    related: dict[str, str] = field(default_factory=dict)
+    example: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

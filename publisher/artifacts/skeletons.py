@@ -77,7 +77,7 @@ class _Sums:
     nodes: int = 0
     low: Triple | None = None
     high: Triple | None = None
-    node: Triple | None = None
+    places: list[Triple] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
     def add(self, segment: str, skeleton: swc.Skeleton) -> None:
@@ -86,18 +86,25 @@ class _Sums:
         low, high = nodes.min(axis=0).tolist(), nodes.max(axis=0).tolist()
         self.low = low if self.low is None else _triple(map(min, self.low, low))
         self.high = high if self.high is None else _triple(map(max, self.high, high))
-        if self.node is None:
-            self.node = _triple(nodes[len(nodes) // 2].tolist())
         self.count += 1
         self.nodes += len(nodes)
         if len(self.ids) < 10:  # noqa: PLR2004 - enough for a scene that people can tell apart
             self.ids.append(segment)
+            self.places.append(_triple(nodes[len(nodes) // 2].tolist()))
 
     def facts(self, formats: tuple[str, ...], segmentation: str) -> SkeletonFacts:
         """Return the facts of all that was counted."""
         bounds = None if self.low is None or self.high is None else (_triple(self.low), _triple(self.high))
         return SkeletonFacts(
-            formats, self.count, self.nodes, self.unit_nm, bounds, self.node, tuple(self.ids), segmentation
+            formats=formats,
+            count=self.count,
+            nodes=self.nodes,
+            swc_unit_nm=self.unit_nm,
+            bounds_nm=bounds,
+            node_nm=next(iter(self.places), None),
+            ids=tuple(self.ids),
+            segmentation=segmentation,
+            nodes_nm=tuple(self.places),
         )
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from publisher.artifacts.base import Artifact, Bench, Made
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from publisher.artifacts.base import Artifact, Bench, Made, Slug, Text
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import VolumeFacts
-from publisher.formats import arrays, precomputed, segment_properties
+from publisher.formats import arrays, precomputed, regions, segment_properties
 from publisher.record import Space
 from publisher.tree import Role, Tree
 from publisher.units import nanometres
+
+Label = Annotated[int, Field(ge=0, lt=2**64)]
+Regions = Annotated[dict[Label, Text], Field(min_length=1)]
 
 
 class Volume(Artifact):
@@ -23,26 +29,48 @@ class Volume(Artifact):
 
     segment_properties: str | None = None
     """Name of a table that makes the viewer's searchable list of segments."""
+    regions: Regions | Slug | None = None
+    """Names of the labels of a volume of regions: {1: LH(R), 2: …}, or the table that has a row for each."""
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Volume:
+        if self.segment_properties and self.regions:
+            raise PydanticCustomError("one_list", "has both regions and segment_properties: give one of them")
+        if self.external and self.regions:
+            raise PydanticCustomError(
+                "named_elsewhere", "has regions, but is external: only what is published is named"
+            )
+        return self
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
-        """The table of segment properties."""
-        return (("segment_properties", self.segment_properties),) if self.segment_properties else ()
+        """The tables that name its segments."""
+        given = (("segment_properties", self.segment_properties), ("regions", self.regions))
+        return tuple((field, name) for field, name in given if isinstance(name, str))
 
     def stage(self, bench: Bench) -> Made:
         """Read the volume's metadata; make segment properties beside it where a table is named."""
         facts, role, encoded_names = look(bench.source)
         facts, warnings = _in_space(facts, bench.space)
         trees = [self.tree(bench, role=role, encoded_names=encoded_names)]
-        if self.segment_properties and self.source:
+        # Beside the volume and not in it: a source is published byte for byte, its `info` too.
+        key = f"{bench.key}-segment-properties"
+        folder = bench.work / "segment-properties" / self.name
+        if self.regions:
+            names = regions.read(bench.table(self.regions)) if isinstance(self.regions, str) else self.regions
+            if not facts.data_type.startswith(("uint", "int")):
+                message = f"has regions, and its voxels are {facts.data_type}"
+                raise InvalidInput(Problem("", message, "only labels, which are whole numbers, have names"))
+            regions.write(names, folder)
+            named = tuple((str(label), names[label]) for label in sorted(names))
+            facts = replace(facts, role="segmentation", regions=named)
+        elif self.segment_properties:
             if facts.role != "segmentation":
                 raise InvalidInput(
                     Problem("", "has segment_properties, but is an image", "only segmentations have segments")
                 )
-            # Beside the volume and not in it: a source is published byte for byte, its `info` too.
-            key = f"{bench.key}-segment-properties"
-            folder = bench.work / "segment-properties" / self.name
             segment_properties.write(bench.table(self.segment_properties), folder)
+        if self.regions or self.segment_properties:
             trees.append(Tree(artifact=self.name, key=key, path=folder, role=lambda _: "json"))
             facts = replace(facts, segment_properties=key)
         return Made(tuple(trees), facts, warnings=warnings)

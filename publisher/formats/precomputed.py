@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from publisher.errors import InvalidInput, Problem
-from publisher.facts import AnnotationFacts, MeshFacts, Scale, VolumeFacts
+from publisher.facts import AnnotationFacts, AnnotationProperty, MeshFacts, Scale, VolumeFacts
 from publisher.formats.metadata import Fields, read
 from publisher.tree import Role
 
@@ -125,6 +125,17 @@ def annotation_facts(folder: Path, segmentation: str) -> AnnotationFacts:
         relationships=tuple(item.text("id") for item in info.objects("relationships", empty=True)),
         sharded=any(level.has("sharding") for level in info.objects("spatial", empty=True)),
         segmentation=segmentation,
+        described=tuple(_property(item) for item in info.objects("properties", empty=True)),
+    )
+
+
+def _property(item: Fields) -> AnnotationProperty:
+    values, labels = (item.value(name, list) if item.has(name) else [] for name in ("enum_values", "enum_labels"))
+    if len(values) != len(labels) or not all(isinstance(value, int | float) for value in values):
+        raise item.fail("enum_labels", "as many words as enum_values has numbers")
+    description = item.text("description") if item.has("description") else ""
+    return AnnotationProperty(
+        item.text("id"), item.text("type"), description, tuple(values), tuple(str(label) for label in labels)
     )
 
 
