@@ -74,7 +74,9 @@ def _state(scene: Scene, release: Release, described: Mapping[str, Described], a
     shown = choose(scene, release, described)
     look = frame(scene, shown, described.values(), release)
     state = ng.ViewerState()
-    state.title = f"{release.dataset.title} {release.version}: {scene.title or scene.name}"
+    state.title = f"{release.dataset.title} {release.version}"
+    if scene.title != release.dataset.title:
+        state.title += f": {scene.title or scene.name}"
     state.dimensions = ng.CoordinateSpace(names=["x", "y", "z"], units="nm", scales=list(look.voxel_nm))
     names = {each.artifact.name: each.name for each in shown}
     for at, each in enumerate(shown):
