@@ -117,7 +117,7 @@ def _links(
             yield at, f"{field} names {name!r}, which is no artifact{did_you_mean(name, known)}", ""
         elif field in {"segment_properties", "regions"} and known[name].section != "tables":
             yield at, f"{field} must name a table, and {name!r} is one of {known[name].section}", ""
-        elif field == "segmentation" and known[name].section != "volumes":
+        elif field.startswith(("segmentation", "relationships.")) and known[name].section != "volumes":
             yield at, f"{field} must name a volume, and {name!r} is one of {known[name].section}", ""
     if artifact.space is not None and artifact.space not in release.spaces:
         near = did_you_mean(artifact.space, release.spaces)
