@@ -13,9 +13,10 @@ from publisher.scene.colors import COLORS
 
 _WHOLE = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "int32"})
 _MOST_KINDS = 20  # more kinds than colours and checkboxes that anybody would look through
+_KIND = ("kind", "type", "class", "category")
 _SURE = ("confidence", "conf", "score", "probability")
-# Amber and light blue first: told apart by everybody, on black, grey and among coloured neurons.
-_KINDS = ("#ffc20a", "#35d0ff", "#ff5fa2", "#7cf03d", *COLORS)
+# Pink and lime first: bright on black and grey, unlike any neuron's colour, and told apart by how light they are.
+_KINDS = ("#ff3fb4", "#c8ff5a", "#35e0ff", "#ffffff", *COLORS)
 _RGB = 3
 
 
@@ -49,14 +50,15 @@ void main() {
 
 
 def annotation(kind: str, properties: Sequence[AnnotationProperty], color: str | None) -> str:
-    """Return the shader of annotations: a size, and for each word of their first enumeration a colour and a checkbox.
+    """Return the shader of annotations: a size, and for each word of an enumeration a colour and a checkbox.
 
     Where a property says how sure each one is, from 0 to 1, a slider hides what is less.
     """
-    enum = next((each for each in properties if 0 < len(each.labels) <= _MOST_KINDS), None)
+    enums = [each for each in properties if 0 < len(each.labels) <= _MOST_KINDS]
+    enum = min(enums, key=lambda each: (each.id.lower() not in _KIND, len(each.labels)), default=None)
     sure = next((each for each in properties if each.type == "float32" and each.id.lower() in _SURE), None)
     width = "Width of lines" if kind != "POINT" else "Diameter of points"
-    controls = [f"// {width} in pixels.", "#uicontrol float size slider(min=1, max=20, default=5, step=0.5)"]
+    controls = [f"// {width} in pixels.", "#uicontrol float size slider(min=1, max=20, default=3, step=0.5)"]
     body = []
     if sure is not None:
         controls.append(f"#uicontrol float least_{sure.id} slider(min=0, max=1, default=0, step=0.01)")
@@ -87,19 +89,24 @@ def _joined(controls: list[str], body: list[str]) -> str:
 
 
 def _identifiers(words: Sequence[str]) -> list[str]:
-    """Return words as names that GLSL takes, each once."""
+    """Return words as names of controls, each once: a small letter first, or the viewer does not see the control."""
     found: list[str] = []
     for word in words:
         name = re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_") or "none"
-        name = name if name[0].isalpha() and name.lower() not in _TAKEN else f"is_{name}"
-        while name in found:
+        name = name[0].lower() + name[1:]
+        name = name if name[0].isalpha() and name not in _TAKEN else f"is_{name}"
+        while name in found or f"{name}_colour" in found:
             name += "_2"
         found.append(name)
     return found
 
 
+# Words of GLSL, and names that the shader has for something else.
 _TAKEN = frozenset(
-    {"in", "out", "inout", "int", "float", "bool", "if", "else", "for", "size", "kind", "colour", "main"}
+    {"in", "out", "inout", "int", "uint", "float", "bool", "true", "false", "if", "else", "for", "while", "do", "switch"}
+    | {"case", "default", "return", "break", "continue", "discard", "const", "uniform", "varying", "attribute", "void"}
+    | {"struct", "flat", "smooth", "common", "partition", "active", "filter", "input", "output", "sample", "texture"}
+    | {"main", "size", "kind", "colour"}
 )
 
 

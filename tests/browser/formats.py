@@ -14,7 +14,7 @@ import numpy as np
 
 SIZE, RADIUS = 64, 24
 VOXEL_NM = 8
-GROUPS = frozenset({"n5", "ome04", "ome05"})  # the array lies in a group, which says what its voxels are
+GROUPS = {"n5": "s0/", "ome04": "0/", "ome05": "0/"}  # the array lies in a group, which says what its voxels are
 SHARDING = {
     "@type": "neuroglancer_uint64_sharded_v1",
     "hash": "identity",
@@ -67,6 +67,8 @@ def _precomputed(encoding: str, dtype: str, *, quick: bool = False) -> list[Form
 
 
 def _arrays() -> list[Form]:
+    # What most writers say; without a fill value, the viewer draws no 64-bit numbers.
+    usual = {"fill_value": 0, "dimension_separator": "/"}
     gzip2, gzip3 = {"id": "gzip", "level": 5}, {"name": "gzip", "configuration": {"level": 5}}
     blosc2 = {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1}
     blosc3 = {"name": "blosc", "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 1}}
@@ -85,9 +87,18 @@ def _arrays() -> list[Form]:
                 {"compression": {"type": "gzip"}},
                 quick=dtype == "uint8",
             ),
-            Form(f"zarr2-raw-{dtype}", f"zarr v2, {dtype}", "raw", "zarr", dtype, {"compressor": None}),
-            Form(f"zarr2-gzip-{dtype}", f"zarr v2, {dtype}", "gzip inside", "zarr", dtype, {"compressor": gzip2}),
-            Form(f"zarr2-blosc-{dtype}", f"zarr v2, {dtype}", "blosc inside", "zarr", dtype, {"compressor": blosc2}),
+            Form(f"zarr2-raw-{dtype}", f"zarr v2, {dtype}", "raw", "zarr", dtype, {**usual, "compressor": None}),
+            Form(
+                f"zarr2-gzip-{dtype}", f"zarr v2, {dtype}", "gzip inside", "zarr", dtype, {**usual, "compressor": gzip2}
+            ),
+            Form(
+                f"zarr2-blosc-{dtype}",
+                f"zarr v2, {dtype}",
+                "blosc inside",
+                "zarr",
+                dtype,
+                {**usual, "compressor": blosc2},
+            ),
             Form(f"zarr3-raw-{dtype}", f"zarr v3, {dtype}", "raw", "zarr3", dtype, {"codecs": []}),
             Form(f"zarr3-gzip-{dtype}", f"zarr v3, {dtype}", "gzip inside", "zarr3", dtype, {"codecs": [gzip3]}),
             Form(f"zarr3-blosc-{dtype}", f"zarr v3, {dtype}", "blosc inside", "zarr3", dtype, {"codecs": [blosc3]}),
@@ -102,7 +113,9 @@ def _arrays() -> list[Form]:
                 quick=dtype == "uint64",
             ),
         ]
-    made.append(Form("ome04", "OME-Zarr 0.4, uint8", "gzip inside", "ome04", "uint8", {"compressor": gzip2}))
+    bare = {"compressor": gzip2, "fill_value": None}
+    made.append(Form("zarr2-unfilled", "zarr v2, uint64, no fill value", "gzip inside", "zarr", "uint64", bare))
+    made.append(Form("ome04", "OME-Zarr 0.4, uint8", "gzip inside", "ome04", "uint8", {**usual, "compressor": gzip2}))
     made.append(Form("ome05", "OME-Zarr 0.5, uint8", "sharded", "ome05", "uint8", {"codecs": [inner]}))
     return made
 
@@ -152,7 +165,7 @@ def write(form: Form, folder: Path) -> None:
     else:
         spec = _zarr(form)
         voxels = voxels.T  # z, y, x
-    inside = "s0/" if form.driver in GROUPS else ""
+    inside = GROUPS.get(form.driver, "")
     spec["kvstore"] = {"driver": "file", "path": f"{folder}/{inside}"}
     spec["store_data_equal_to_fill_value"] = True
     ts.open(spec, create=True).result().write(voxels).result()
@@ -165,7 +178,14 @@ def _zarr(form: Form) -> dict[str, Any]:
         dtype = f"{'<' if form.dtype != 'uint8' else '|'}u{np.dtype(form.dtype).itemsize}"
         return {
             "driver": "zarr",
-            "metadata": {"shape": [SIZE] * 3, "chunks": [32] * 3, "dtype": dtype, "fill_value": 0, **form.options},
+            "metadata": {
+                "shape": [SIZE] * 3,
+                "chunks": [32] * 3,
+                "dtype": dtype,
+                "fill_value": 0,
+                "dimension_separator": "/",
+                **form.options,
+            },
         }
     bytes_codec = {"name": "bytes", "configuration": {"endian": "little"}}
     codecs = [dict(codec) for codec in form.options["codecs"]]
@@ -189,7 +209,7 @@ def _write_group(form: Form, folder: Path) -> None:
         (folder / "attributes.json").write_text(json.dumps({"n5": "2.0.0", "axes": ["x", "y", "z"], **scales}))
         return
     axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
-    dataset = {"path": "s0", "coordinateTransformations": [{"type": "scale", "scale": [float(VOXEL_NM)] * 3}]}
+    dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [float(VOXEL_NM)] * 3}]}
     multiscales = [{"version": "0.4" if form.driver == "ome04" else "0.5", "axes": axes, "datasets": [dataset]}]
     if form.driver == "ome04":
         (folder / ".zgroup").write_text('{"zarr_format": 2}')

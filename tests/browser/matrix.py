@@ -145,7 +145,7 @@ def read_by_tensorstore(shelf: Shelf, form: Form) -> str:
     import tensorstore as ts
 
     drivers = {"precomputed": "neuroglancer_precomputed", "ome04": "zarr", "ome05": "zarr3"}
-    below = "s0/" if form.driver in GROUPS else ""
+    below = GROUPS.get(form.driver, "")
     kvstore = {"driver": "http", "base_url": f"{shelf.url(form)}/{below}"}
     try:
         store = ts.open({"driver": drivers.get(form.driver, form.driver), "kvstore": kvstore}).result()
