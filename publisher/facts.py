@@ -87,11 +87,15 @@ class SkeletonFacts:
 
 @dataclass(frozen=True, slots=True)
 class MeshFacts:
-    """A precomputed mesh folder, as its `info` says."""
+    """A precomputed mesh folder: its `info`, how many meshes, their bounding box, and one vertex to look at."""
 
     form: Literal["legacy", "multiresolution"]
     sharded: bool
     segmentation: str = ""
+    count: int = 0  # 0 where nobody counted
+    ids: tuple[str, ...] = ()  # at most ten, for scenes and examples
+    bounds_nm: tuple[Triple, Triple] | None = None
+    vertex_nm: Triple | None = None
     kind: Literal["meshes"] = "meshes"
 
 
