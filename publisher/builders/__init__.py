@@ -1,1 +1,1 @@
-"""What publisher makes itself, from what the viewer cannot read: one module or package is one kind of layer."""
+"""What is made of the sources so that viewers can read it: one module is one kind of thing that is built."""

@@ -80,11 +80,8 @@ def _box_nm(shown: Iterable[Shown], skeletons: Iterable[SkeletonFacts]) -> Box |
     """Return the box that the view is to hold: of the neurons where there are any, else of the first that has one."""
     shown = list(shown)
     for neurons in (*skeletons, *(part.facts for each in shown for part in (each.artifact, *each.parts))):
-        box: Box | None = (
-            getattr(neurons, "bounds_nm", None) if isinstance(neurons, SkeletonFacts | MeshFacts) else None
-        )
-        if box is not None:
-            return box
+        if isinstance(neurons, SkeletonFacts | MeshFacts) and neurons.bounds_nm is not None:
+            return neurons.bounds_nm
     return next((box for each in shown if (box := _own_box_nm(each.artifact))), None)
 
 
@@ -104,7 +101,9 @@ def _own_box_nm(artifact: Described) -> Box | None:
 
 
 def _example_nm(facts: Facts | None) -> Triple | None:
-    """Return where an annotation lies, for scenes without neurons."""
+    """Return a vertex of a mesh, or where an annotation lies, for scenes without skeletons."""
+    if isinstance(facts, MeshFacts):
+        return facts.vertex_nm
     return _nm(facts, facts.example[:3]) if isinstance(facts, AnnotationFacts) else None
 
 

@@ -131,6 +131,6 @@ def segments_of(shown: Shown) -> tuple[int, ...]:
     if isinstance(shown.artifact.facts, VolumeFacts) and shown.artifact.facts.regions:
         return tuple(int(segment) for segment, _ in shown.artifact.facts.regions)
     for part in (shown.artifact, *shown.parts, *shown.apart):
-        if isinstance(part.facts, SkeletonFacts | MeshFacts) and (ids := getattr(part.facts, "ids", ())):
-            return tuple(int(segment) for segment in ids)
+        if isinstance(part.facts, SkeletonFacts | MeshFacts) and part.facts.ids:
+            return tuple(int(segment) for segment in part.facts.ids)
     return ()

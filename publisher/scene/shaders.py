@@ -103,7 +103,23 @@ def _identifiers(words: Sequence[str]) -> list[str]:
 
 # Words of GLSL, and names that the shader has for something else.
 _TAKEN = frozenset(
-    {"in", "out", "inout", "int", "uint", "float", "bool", "true", "false", "if", "else", "for", "while", "do", "switch"}
+    {
+        "in",
+        "out",
+        "inout",
+        "int",
+        "uint",
+        "float",
+        "bool",
+        "true",
+        "false",
+        "if",
+        "else",
+        "for",
+        "while",
+        "do",
+        "switch",
+    }
     | {"case", "default", "return", "break", "continue", "discard", "const", "uniform", "varying", "attribute", "void"}
     | {"struct", "flat", "smooth", "common", "partition", "active", "filter", "input", "output", "sample", "texture"}
     | {"main", "size", "kind", "colour"}

@@ -2,7 +2,7 @@
 
 DATA holds `em/*.png` (slices along z, rows along y) and `groundtruth.h5.gz` (supervoxels `stack`, z, y, x; `transforms`
 maps each to its body), as in janelia-flyem/neuroproof_examples, training_sample2 (CC BY). All voxels are 10 nm.
-Needs the extras `inputs` and `meshing`, and h5py. Look at the result with `publisher serve FOLDER/public`.
+Needs the extra `examples`. Look at the result with `publisher serve FOLDER/public`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import tensorstore as ts
+import zmesh
 from numpy.typing import NDArray
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 VOXEL_NM = 10
@@ -29,8 +32,6 @@ SCALES = 3  # each half as fine as the one before
 
 def read_image(data: Path) -> NDArray[np.uint8]:
     """Return the grey values, x, y, z."""
-    from PIL import Image
-
     slices = sorted((data / "em").glob("*.png"))
     if not slices:
         raise SystemExit(f"{data}/em holds no slices: give the folder of the sample")
@@ -39,8 +40,6 @@ def read_image(data: Path) -> NDArray[np.uint8]:
 
 def read_bodies(data: Path) -> NDArray[np.uint64]:
     """Return the body of each voxel, x, y, z."""
-    import h5py
-
     with h5py.File(io.BytesIO(gzip.decompress((data / "groundtruth.h5.gz").read_bytes()))) as file:
         supervoxels, joined = file["stack"][:], file["transforms"][:].astype(np.uint64)
     body_of = np.zeros(int(joined[:, 0].max()) + 1, np.uint64)
@@ -78,8 +77,6 @@ def write_volume(voxels: NDArray[Any], folder: Path, kind: str) -> None:
 
 def write_mesh(bodies: NDArray[np.uint64], body: int, path: Path) -> None:
     """Write the surface of a body as PLY, in nm. One voxel of nothing around the cube keeps it closed."""
-    import zmesh
-
     mesher = zmesh.Mesher((VOXEL_NM,) * 3)
     mesher.mesh(np.pad(bodies == body, 1).astype(np.uint8), close=False)
     mesh = mesher.get(1, reduction_factor=0, voxel_centered=True)

@@ -1,33 +1,25 @@
-"""Named regions: the labels of a volume with a name each, as the viewer's list of segments.
-
-Source: neuroglancer, src/datasource/precomputed/segment_properties.md.
-"""
+"""Named regions: the labels of a volume with a name each, as the viewer's list of segments."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
+from publisher.builders.segment_properties import IDS, LABELS
 from publisher.errors import InvalidInput, Problem
-from publisher.formats.segment_properties import IDS, LABELS
+from publisher.formats.segment_properties import Property, write
 from publisher.formats.tables import open_source
-from publisher.work import write_file
 
 NAMES = ("name", "label", "region", "roi", *LABELS)
 
 
-def write(names: Mapping[int, str], folder: Path) -> None:
+def build(names: Mapping[int, str], folder: Path) -> None:
     """Write `info`, which names each label; labels are sorted."""
     labels = sorted(names)
-    values = [names[label] for label in labels]
-    inline = {
-        "ids": [str(label) for label in labels],
-        "properties": [{"id": "name", "type": "label", "values": values}],
-    }
-    info = {"@type": "neuroglancer_segment_properties", "inline": inline}
-    write_file(folder / "info", json.dumps(info, ensure_ascii=False).encode())
+    head = {"id": "name", "type": "label"}
+    named = Property(head, lambda start, stop: [names[label] for label in labels[start:stop]])
+    write(folder, len(labels), lambda start, stop: [str(label) for label in labels[start:stop]], [named])
 
 
 def read(table: Path) -> dict[int, str]:
@@ -50,7 +42,7 @@ def read(table: Path) -> dict[int, str]:
         for each in batch.select([ids, named]).to_pylist():
             at, label, name = next(row), each[ids], each[named]
             if not str(label).isdecimal() or int(label) in found or not name:
-                what = "a label twice" if str(label).isdecimal() and int(label) in found else "no label or no name"
+                what = f"label {label} twice" if label in found else "no label or no name"
                 message = f"needs one name a region, and row {at} of {table.name} has {what}"
                 raise InvalidInput(Problem("", message, "correct the table"))
             found[int(label)] = str(name)
