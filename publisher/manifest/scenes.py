@@ -99,7 +99,7 @@ class Scene(Model):
     projection_background: Color | None = None
     """Behind the 3-d view."""
     slices: bool = False
-    """Whether the cross-sections show in the 3-d view."""
+    """Whether the cross-sections show in the 3-d view, which then is part of the layout `xy-3d`, unless another is given."""
     axis_lines: bool | None = None
     scale_bar: bool | None = None
     bounding_box: bool = False

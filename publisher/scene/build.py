@@ -132,7 +132,7 @@ def _layout(scene: Scene, names: list[str], centre: list[float] | None) -> Any: 
 
     if scene.layout not in {None, _ROW}:
         return scene.layout
-    if centre is None:
+    if centre is None or (scene.slices and scene.layout is None):  # a 3-d view of its own has no cross-sections
         return "xy-3d"
     flat = ng.LayerGroupViewer(layers=names, layout="xy")
     solid = ng.LayerGroupViewer(layers=names, layout="3d", position=ng.LinkedPosition(link="unlinked", value=centre))
