@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from publisher.artifacts.base import Artifact, Bench, Made, Model, Slug, Text
+from publisher.artifacts.base import Artifact, Bench, Made, Model, Text
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import VolumeFacts
 from publisher.formats import arrays, precomputed
@@ -17,8 +17,21 @@ from publisher.record import Space
 from publisher.tree import Role, Tree
 from publisher.units import nanometres
 
-Label = Annotated[int, Field(ge=0, lt=2**64)]
-Regions = Annotated[dict[Label, Text], Field(min_length=1)]
+
+def _regions(value: object) -> object:
+    """Say in one sentence what is wrong with names of regions: a union of types would say it once for each."""
+    if isinstance(value, str):
+        return value
+    named = isinstance(value, dict) and all(
+        isinstance(label, int) and 0 <= label < 2**64 and isinstance(name, str) and name
+        for label, name in value.items()
+    )
+    if not value or not named:
+        raise PydanticCustomError("regions", "has no regions like {{1: LH(R), 2: MB(R)}} or the name of a table in it")
+    return value
+
+
+Regions = Annotated[dict[int, str] | str, BeforeValidator(_regions)]
 
 
 class SegmentProperties(Model):
@@ -57,7 +70,7 @@ class Volume(Artifact):
     segment_properties: Properties | None = None
     """Name of a table that makes the viewer's searchable list of segments, or which of its columns do: {table, label, …}."""
 
-    regions: Regions | Slug | None = None
+    regions: Regions | None = None
     """Names of the labels of a volume of regions: {1: LH(R), 2: …}, or the table that has a row for each."""
 
     @model_validator(mode="after")
@@ -96,7 +109,7 @@ class Volume(Artifact):
         return Made(tuple(trees), facts, warnings=warnings)
 
 
-def _name(facts: VolumeFacts, regions: Regions | Slug, bench: Bench, folder: Path) -> VolumeFacts:
+def _name(facts: VolumeFacts, regions: dict[int, str] | str, bench: Bench, folder: Path) -> VolumeFacts:
     """Write the names of regions as segment properties; return the facts of a volume of regions."""
     from publisher.builders import regions as builder  # noqa: PLC0415 - numpy, which most commands need not wait for
 

@@ -37,9 +37,12 @@ def frame(scene: Scene, shown: tuple[Shown, ...], described: Iterable[Described]
     skeletons = list(_skeletons(shown, described))
     box = _box_nm(shown, skeletons)
     centre = None if box is None else [(a + b) / 2 / v for a, b, v in zip(*box, voxel, strict=True)]
-    place = (
-        _focus(scene, skeletons) if scene.focus is not None else next((f.node_nm for f in skeletons if f.node_nm), None)
-    )
+    place: Triple | None
+    if scene.focus is not None:
+        place = _focus(scene, skeletons)
+    else:
+        examples = (_example_nm(part.facts) for each in shown for part in (*each.parts, each.artifact))
+        place = next((node for node in (*(facts.node_nm for facts in skeletons), *examples) if node), None)
     position = list(scene.position) if scene.position else None
     if position is None and place is not None:
         position = [nm / v for nm, v in zip(place, voxel, strict=True)]

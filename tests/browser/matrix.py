@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from publisher import serve, viewer
-from tests.browser.chromium import FLAGS, LAYERS_READY
+from tests.browser.chromium import FLAGS, load
 from tests.browser.formats import FORMS, GROUPS, RADIUS, VOXEL_NM, Form, content, write
 from tests.e2e.conftest import ROOT, publisher
 
@@ -118,11 +118,9 @@ def draw(shelf: Shelf, form: Form, page: Any) -> str:
     from PIL import Image
 
     state = shelf.state(form)
-    page.goto("about:blank")  # a new hash alone would keep the viewer, and its caches
-    page.goto(f"{shelf.published}/{viewer.prefix()}/index.html#!{json.dumps(state)}")
-    names = [layer["name"] for layer in state["layers"]]
-    if trouble := page.evaluate(LAYERS_READY, [names, 15]):
-        return str(trouble)
+    url = f"{shelf.published}/{viewer.prefix()}/index.html#!{json.dumps(state)}"
+    if trouble := load(page, url, [layer["name"] for layer in state["layers"]]):
+        return trouble
     data = page.evaluate("() => { viewer.display.draw(); return viewer.display.canvas.toDataURL() }")
     picture = np.asarray(Image.open(BytesIO(b64decode(data.partition(",")[2]))).convert("RGB")).astype(int)
     wanted = (0, 255, 0) if form.labels else (200, 200, 200)
