@@ -23,11 +23,11 @@ def _regions(value: object) -> object:
     if isinstance(value, str):
         return value
     named = isinstance(value, dict) and all(
-        isinstance(label, int) and 0 <= label < 2**64 and isinstance(name, str) and name
+        str(label).isdecimal() and int(label) < 2**64 and isinstance(name, str) and name
         for label, name in value.items()
     )
     if not value or not named:
-        raise PydanticCustomError("regions", "has no regions like {{1: LH(R), 2: MB(R)}} or the name of a table in it")
+        raise PydanticCustomError("regions", "has no regions like {1: LH(R), 2: MB(R)} or the name of a table in it")
     return value
 
 
