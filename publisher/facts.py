@@ -41,6 +41,8 @@ class VolumeFacts:
     # and z among the array's axes, and what the viewer calls the axes.
     axes: Whole | None = None
     axis_names: tuple[str, ...] = ()
+    regions: tuple[tuple[str, str], ...] = ()  # label and name of each, where the labels are named regions
+    contrast: tuple[float, float] | None = None  # values of an image that are best shown black and white
     kind: Literal["volume"] = "volume"
 
 
@@ -79,6 +81,7 @@ class SkeletonFacts:
     node_nm: Triple | None
     ids: tuple[str, ...] = ()  # at most ten, for scenes and examples
     segmentation: str = ""
+    nodes_nm: tuple[Triple, ...] = ()  # one node of each of `ids`
     kind: Literal["skeletons"] = "skeletons"
 
 

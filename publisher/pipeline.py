@@ -16,6 +16,7 @@ from publisher.run import (
     Run,
     described,
     live_record,
+    native_url,
     new_words,
     reach,
     set_doors,
@@ -158,14 +159,15 @@ def set_access(path: Path, to: str | None) -> tuple[Run, tuple[AccessChange, ...
 
 def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
     """Return the scenes of a manifest, and the address that they point below: that of the target, or `to` itself."""
-    loaded = manifest.load(path)
+    loaded, native = manifest.load(path), ""
     if to is not None and to.startswith(("http://", "https://")):
         base = to.rstrip("/")
     else:
-        base = "" if to is None and not loaded.release.targets else start(loaded, to).target.public_url
+        run = None if to is None and not loaded.release.targets else start(loaded, to)
+        base, native = (run.target.public_url, native_url(run)) if run else ("", "")
     with work.only_one(work_folder(loaded)):
         staged = described(loaded)
-    return scene.build(loaded.release, staged.artifacts, base), base
+    return scene.build(loaded.release, staged.artifacts, base, native), base
 
 
 def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
@@ -180,7 +182,7 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
         named = {problem.where for problem in ill}
         raise InvalidInput([*ill, *(other for other in _further_problems(staged) if other.where not in named)])
     trees = []
-    for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url):
+    for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url, native_url(run)):
         path = folder / "scenes" / f"{view.ref.name}.json"
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))

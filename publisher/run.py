@@ -123,7 +123,7 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         public_url=public_url,
         access=access,
         artifacts=staged.artifacts,
-        scenes=tuple(record.SceneRef(s.name, s.title or s.name, release.scene_key(s)) for s in release.scenes),
+        scenes=tuple(record.SceneRef(s.name, s.title or s.name, release.scene_key(s)) for s in release.views),
         programmatic=release.programmatic.model_dump(mode="json", exclude_none=True),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         publisher=__version__,
@@ -154,6 +154,13 @@ def _opened(version: str, keys: Iterable[str]) -> tuple[str, ...]:
     """Return a release's folder, and keys that lie elsewhere: as an object and as a folder, whichever they are."""
     elsewhere = [key for key in keys if not key.startswith(f"{version}/")]
     return f"{version}/", *(name for key in dict.fromkeys(elsewhere) for name in (key, f"{key}/"))
+
+
+def native_url(run: Run) -> str:
+    """Return the target's address as programs of its cloud write it: gs:// or s3://; "" for folders and own endpoints."""
+    from publisher.targets.bucket import Bucket  # noqa: PLC0415 - for scenes of buckets alone
+
+    return run.target.url if isinstance(run.target, Bucket) and not run.target.endpoint else ""
 
 
 def set_doors(run: Run) -> None:

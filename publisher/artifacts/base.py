@@ -68,6 +68,8 @@ class Stated(Model):
     rows: int | None = None
     columns: dict[str, str] | None = None
     """Column name: description."""
+    contrast: tuple[float, float] | None = None
+    """Values of an image that are best shown black and white."""
     encoding: str | None = None
     """How chunks are compressed, such as jpeg."""
     server: str | None = None

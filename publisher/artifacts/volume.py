@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from publisher.artifacts.base import Artifact, Bench, Made, Model, Text
 from publisher.errors import InvalidInput, Problem
@@ -15,6 +16,22 @@ from publisher.formats import arrays, precomputed
 from publisher.record import Space
 from publisher.tree import Role, Tree
 from publisher.units import nanometres
+
+
+def _regions(value: object) -> object:
+    """Say in one sentence what is wrong with names of regions: a union of types would say it once for each."""
+    if isinstance(value, str):
+        return value
+    named = isinstance(value, dict) and all(
+        str(label).isdecimal() and int(label) < 2**64 and isinstance(name, str) and name
+        for label, name in value.items()
+    )
+    if not value or not named:
+        raise PydanticCustomError("regions", "has no regions like {1: LH(R), 2: MB(R)} or the name of a table in it")
+    return value
+
+
+Regions = Annotated[dict[int, str] | str, BeforeValidator(_regions)]
 
 
 class SegmentProperties(Model):
@@ -53,28 +70,55 @@ class Volume(Artifact):
     segment_properties: Properties | None = None
     """Name of a table that makes the viewer's searchable list of segments, or which of its columns do: {table, label, …}."""
 
+    regions: Regions | None = None
+    """Names of the labels of a volume of regions: {1: LH(R), 2: …}, or the table that has a row for each."""
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Volume:
+        if self.segment_properties and self.regions:
+            raise PydanticCustomError("one_list", "has both regions and segment_properties: give one of them")
+        if self.external and self.regions:
+            raise PydanticCustomError("elsewhere", "has regions, but is external: only what is published is named")
+        return self
+
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
-        """The table of segment properties."""
-        return (("segment_properties", self.segment_properties.table),) if self.segment_properties else ()
+        """The tables that name its segments."""
+        listed = (("segment_properties", self.segment_properties.table),) if self.segment_properties else ()
+        return (*listed, ("regions", self.regions)) if isinstance(self.regions, str) else listed
 
     def stage(self, bench: Bench) -> Made:
-        """Read the volume's metadata; make segment properties beside it where a table is named."""
+        """Read the volume's metadata; make segment properties beside it where a table or its regions are named."""
         facts, role, encoded_names = look(bench.source)
         facts, warnings = _in_space(facts, bench.space)
         trees = [self.tree(bench, role=role, encoded_names=encoded_names)]
-        if self.segment_properties and self.source:
+        # Beside the volume and not in it: a source is published byte for byte, its `info` too.
+        key = f"{bench.key}-segment-properties"
+        folder = bench.work / "segment-properties" / self.name
+        if self.regions:
+            facts = _name(facts, self.regions, bench, folder)
+        elif self.segment_properties:
             if facts.role != "segmentation":
                 raise InvalidInput(
                     Problem("", "has segment_properties, but is an image", "only segmentations have segments")
                 )
-            # Beside the volume and not in it: a source is published byte for byte, its `info` too.
-            key = f"{bench.key}-segment-properties"
-            folder = bench.work / "segment-properties" / self.name
             warnings += _build(bench.table(self.segment_properties.table), folder, self.segment_properties)
+        if self.regions or self.segment_properties:
             trees.append(Tree(artifact=self.name, key=key, path=folder, role=lambda _: "json"))
             facts = replace(facts, segment_properties=key)
         return Made(tuple(trees), facts, warnings=warnings)
+
+
+def _name(facts: VolumeFacts, regions: dict[int, str] | str, bench: Bench, folder: Path) -> VolumeFacts:
+    """Write the names of regions as segment properties; return the facts of a volume of regions."""
+    from publisher.builders import regions as builder  # noqa: PLC0415 - numpy, which most commands need not wait for
+
+    if not facts.data_type.startswith(("uint", "int")):
+        message = f"has regions, and its voxels are {facts.data_type}"
+        raise InvalidInput(Problem("", message, "only labels, which are whole numbers, have names"))
+    names = builder.read(bench.table(regions)) if isinstance(regions, str) else regions
+    builder.build(names, folder)
+    return replace(facts, role="segmentation", regions=tuple((str(label), names[label]) for label in sorted(names)))
 
 
 def _build(table: Path, folder: Path, wanted: SegmentProperties) -> tuple[Problem, ...]:

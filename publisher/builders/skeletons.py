@@ -161,6 +161,7 @@ def _facts(row: dict[str, Any]) -> SkeletonFacts:
     bounds, node = row["bounds_nm"], row["node_nm"]
     row["bounds_nm"] = (tuple(bounds[0]), tuple(bounds[1])) if bounds else None
     row["node_nm"] = tuple(node) if node else None
+    row["nodes_nm"] = tuple(tuple(place) for place in row["nodes_nm"])
     return SkeletonFacts(**{**row, "formats": tuple(row["formats"]), "ids": tuple(row["ids"])})
 
 
@@ -181,7 +182,7 @@ class _Sums:
     size_bytes: int = 0
     low: Triple | None = None
     high: Triple | None = None
-    node: Triple | None = None
+    places: list[Triple] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
     def add(self, segment: int, skeleton: swc.Skeleton, size_bytes: int) -> None:
@@ -190,19 +191,18 @@ class _Sums:
         low, high = nodes.min(axis=0).tolist(), nodes.max(axis=0).tolist()
         self.low = low if self.low is None else _triple(map(min, self.low, low))
         self.high = high if self.high is None else _triple(map(max, self.high, high))
-        if self.node is None:
-            self.node = _triple(nodes[len(nodes) // 2].tolist())
         self.count += 1
         self.nodes += len(nodes)
         self.size_bytes += size_bytes
         if len(self.ids) < _SHOWN:
             self.ids.append(str(segment))
+            self.places.append(_triple(nodes[len(nodes) // 2].tolist()))
 
     def facts(self, options: Options) -> SkeletonFacts:
         """Return the facts of all that was counted."""
         bounds = None if self.low is None or self.high is None else (_triple(self.low), _triple(self.high))
-        about = (options.formats, self.count, self.nodes, self.unit_nm, bounds, self.node, tuple(self.ids))
-        return SkeletonFacts(*about, options.segmentation)
+        about = (options.formats, self.count, self.nodes, self.unit_nm, bounds, next(iter(self.places), None))
+        return SkeletonFacts(*about, tuple(self.ids), options.segmentation, tuple(self.places))
 
 
 def _triple(values: Iterable[float]) -> Triple:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from itertools import chain
 
 from publisher.artifacts import Artifact
-from publisher.manifest.model import RESERVED_VERSIONS, Place, Release, spelled
+from publisher.manifest.model import DRAWN, RESERVED_VERSIONS, Place, Release, spelled
 from publisher.safety import MAX_KEY_BYTES, fold, hostile
 from publisher.words import did_you_mean
 
 Found = tuple[Place, str, str]
 
-DRAWN = frozenset({"volumes", "skeletons", "meshes", "annotations"})  # what a scene can show
 _RESERVED = ("site/", "viewer/", "releases.json/")
 _HTML = re.compile(r"<(?:/?[A-Za-z][^<>]*|!--)>?")
 _CODE = re.compile(r"(?<![\\`])(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)  # Markdown's own: what is in it is text
@@ -62,7 +61,7 @@ def _names(places: list[tuple[Artifact, Place]]) -> Iterator[Found]:
 
 
 def _keys(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Found]:
-    scenes = ((release.scene_key(scene), f"scene {scene.name!r}") for scene in release.scenes)
+    scenes = ((release.scene_key(scene), f"scene {scene.name!r}") for scene in release.views)
     used = {fold(key): (key, holder) for key, holder in scenes}
     for artifact, place in places:
         if artifact.external is not None:
@@ -118,7 +117,7 @@ def _links(
             continue
         if name not in known:
             yield at, f"{field} names {name!r}, which is no artifact{did_you_mean(name, known)}", ""
-        elif field == "segment_properties" and known[name].section != "tables":
+        elif field in {"segment_properties", "regions"} and known[name].section != "tables":
             yield at, f"{field} must name a table, and {name!r} is one of {known[name].section}", ""
         elif field.startswith(("segmentation", "relationships.")) and known[name].section != "volumes":
             yield at, f"{field} must name a volume, and {name!r} is one of {known[name].section}", ""
@@ -137,16 +136,16 @@ def _scenes(release: Release, known: dict[str, Artifact], broken: frozenset[str]
         if scene.name in names:
             yield ("scenes", at, "name"), f"two scenes are called {scene.name!r}", "rename one of them"
         names.add(scene.name)
-        shown = [layer.artifact for layer in scene.layers]
-        if scene.selected is not None and scene.selected not in shown:
+        shown = scene.shown or [name for name, artifact in known.items() if artifact.section in DRAWN]
+        if scene.selected is not None and scene.selected not in {*shown, *broken}:
             yield (
                 ("scenes", at, "selected"),
                 f"{scene.selected!r} is no layer of this scene{did_you_mean(scene.selected, shown)}",
                 "",
             )
-        for index, layer in enumerate(scene.layers):
+        for index, layer in enumerate(scene.layers or ()):
             place = ("scenes", at, "layers", index, "artifact")
-            if layer.artifact in broken:
+            if layer.artifact is None or layer.artifact in broken:
                 continue
             if layer.artifact not in known:
                 drawn = [name for name, artifact in known.items() if artifact.section in DRAWN]

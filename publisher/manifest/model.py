@@ -13,9 +13,12 @@ from pydantic_core import PydanticCustomError
 from publisher import record
 from publisher.artifacts import DATABASE, KINDS, Artifact, Model
 from publisher.artifacts.base import Slug, Text, Triple
+from publisher.manifest.scenes import MAIN, Scene
 from publisher.units import nanometres
 
 RESERVED_VERSIONS = frozenset({"site", "viewer", "latest", "releases.json"})
+DRAWN = frozenset({"volumes", "skeletons", "meshes", "annotations"})  # sections that a scene can show
+_FORMATS = ("precomputed", "n5", "zarr", "graphene", "dvid", "brainmaps")  # what the viewer reads, as it names them
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Place = tuple[str | int, ...]  # keys and indexes that lead to a value
@@ -100,43 +103,6 @@ class Target(Model):
     """Address under which readers find it; the provider's own where it is left out."""
     access: Literal["public", "private", "unmanaged"] = "public"
     cors: Cors = Cors()
-
-
-class Layer(Model):
-    """One layer of a scene. Every field of the viewer's own layer state can be set under `state`."""
-
-    artifact: Slug
-    """Name of the artifact that it shows."""
-    name: Text | None = None
-    """What the viewer calls it."""
-    segments: tuple[int, ...] | None = None
-    """Segments that are selected at first."""
-    visible: bool = True
-    shader: str | None = None
-    color: str | None = None
-    """Such as #ff8800."""
-    state: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the viewer's layer state, as neuroglancer names them."""
-
-
-class Scene(Model):
-    """A view of the release in neuroglancer."""
-
-    name: Slug
-    title: Text | None = None
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
-    position: Triple | None = None
-    """Centre of the view in voxels of the scene's space."""
-    zoom: Annotated[float, Field(gt=0)] | None = None
-    """Nanometres a screen pixel in the cross-sections."""
-    projection_zoom: Annotated[float, Field(gt=0)] | None = None
-    """Nanometres that the height of the 3-d view spans."""
-    layout: Literal["xy", "yz", "xz", "xy-3d", "yz-3d", "xz-3d", "4panel", "3d", "4panel-alt"] | None = None
-    segment_query: str | None = None
-    selected: Slug | None = None
-    """Artifact whose layer's panel is open at first."""
-    state: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the viewer's state, as neuroglancer names them."""
 
 
 class NeuPrint(Model):
@@ -226,6 +192,7 @@ class Release(_Sections):
     """One version of a dataset."""
 
     scenes: tuple[Scene, ...] = ()
+    """Default: one scene of everything that can be shown; `[]` for none."""
     viewer: Literal["hosted", "self"] = "hosted"
     """`self` publishes the Neuroglancer client with the release, which then opens offline, and in ten years."""
     programmatic: Programmatic = Programmatic()
@@ -253,6 +220,13 @@ class Release(_Sections):
         """All artifacts, in the order in which they are staged."""
         return tuple(artifact for artifact, _ in self.placed)
 
+    @cached_property
+    def views(self) -> tuple[Scene, ...]:
+        """The scenes: those that are named, else one of everything that can be shown."""
+        if "scenes" in self.model_fields_set or not any(map(drawable, self.artifacts)):
+            return self.scenes
+        return (Scene(name=MAIN, title=self.dataset.title),)
+
     def key(self, artifact: Artifact) -> str:
         """Return the place of an artifact below the target."""
         if artifact.key is None:
@@ -272,7 +246,7 @@ class Release(_Sections):
     def scene_key(self, scene: Scene) -> str:
         """Return the key of a scene: the first has the plain name."""
         stem = f"{self.version}/{self.dataset.name}-{self.version}"
-        return f"{stem}.json" if scene is self.scenes[0] else f"{stem}-{scene.name}.json"
+        return f"{stem}.json" if scene is self.views[0] else f"{stem}-{scene.name}.json"
 
     def space_of(self, artifact: Artifact) -> record.Space | None:
         """Return the space that an artifact is in."""
@@ -280,6 +254,17 @@ class Release(_Sections):
             named = self.spaces[artifact.space]
             return record.Space(named.name or artifact.space, named.voxel_size, named.units, named.description)
         return self.space.value() if self.space else None
+
+
+def drawable(artifact: Artifact) -> bool:
+    """Whether a viewer can show an artifact: it has coordinates, and a form that the viewer reads."""
+    if artifact.section not in DRAWN:
+        return False
+    stated = (artifact.stated.format or "").lower() if artifact.stated else ""
+    if artifact.external is not None and (stated or artifact.section != "volumes"):
+        own_words = artifact.external.partition("://")[0] in _FORMATS or "|" in artifact.external
+        return own_words or any(word in stated for word in _FORMATS)
+    return "precomputed" in getattr(artifact, "formats", ("precomputed",))
 
 
 def unit_nm(space: record.Space) -> Triple:

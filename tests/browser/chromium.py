@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from publisher.render import chromium
 
 FLAGS = [*chromium.FLAGS]
@@ -32,3 +35,22 @@ LAYERS_READY = """async ([names, seconds]) => {
   }
   return said || "timed out";
 }"""
+
+GONE = "layers are not there"
+_TIMES = 3
+
+
+def load(page: Any, url: str, names: Iterable[str], seconds: float = 60) -> str:
+    """Open a scene; return what is the matter, "" where it is loaded.
+
+    Where a busy machine takes longer than 400 ms to restore a state, the client writes its address in the middle of it,
+    stumbles over the layer that is not ready, and drops it. So a scene whose layers are not there is opened again.
+    """
+    said = GONE
+    for _ in range(_TIMES):
+        page.goto("about:blank")  # a new hash alone would keep the viewer, and its caches
+        page.goto(url)
+        said = page.evaluate(LAYERS_READY, [list(names), seconds / _TIMES])
+        if said != GONE:
+            break
+    return str(said)

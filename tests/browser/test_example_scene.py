@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from publisher import viewer
-from tests.browser.chromium import LAYERS_READY
+from tests.browser.chromium import load
 from tests.e2e.conftest import Release, publisher
 
 pytestmark = pytest.mark.browser
@@ -33,24 +33,81 @@ def picture(page: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.asarray(Image.open(io.BytesIO(b64decode(data.partition(",")[2]))).convert("RGB"))
 
 
+def neurons(state: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(layer for layer in state["layers"] if layer["name"] == "Neuron segmentation")
+    return found
+
+
 def count_near(pixels: np.ndarray[Any, Any], color: str) -> int:
     rgb = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
     return int((np.abs(pixels.astype(int) - rgb).max(axis=-1) < 12).sum())
 
 
-def test_the_scene_shows_five_neurons(published: Release, served: str, page: Any) -> None:
-    state = scene_state(published, served)
-    state["layout"] = "3d"
-    state["selectedLayer"] = {"visible": False}
-    page.goto(f"{served}/{viewer.prefix()}/index.html#!{json.dumps(state)}")
-    names = [layer["name"] for layer in state["layers"]]
-    assert page.evaluate(LAYERS_READY, [names, 60]) == ""
-    colors = state["layers"][0]["segmentColors"]
-    assert set(colors) == BODIES
+def only(state: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Leave the named layers visible, in the 3-d view alone."""
+    for layer in state["layers"]:
+        layer["visible"] = layer["name"] in names
+    return {**state, "layout": "3d", "selectedLayer": {"visible": False}}
+
+
+def shown(page: Any, client: str, state: dict[str, Any]) -> str:
+    url = f"{client}/{viewer.prefix()}/index.html#!{json.dumps(state)}"
+    return load(page, url, [layer["name"] for layer in state["layers"]], 90)
+
+
+def opened(page: Any, served: str, state: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    assert shown(page, served, state) == ""
     page.wait_for_function("() => { viewer.display.draw(); return true }")
-    pixels = picture(page)
-    seen = {body: count_near(pixels, color) for body, color in colors.items()}
-    assert min(seen.values()) > 100, seen
+    return picture(page)
+
+
+def test_the_scene_shows_everything_of_five_neurons(published: Release, served: str, page: Any) -> None:
+    """Meshes and skeletons in the neurons' colours, synapses by their kind, both regions by name."""
+    state = scene_state(published, served)
+    colors = neurons(state)["segmentColors"]
+    assert set(colors) == BODIES
+    for layer in ("Neuron segmentation", "Skeletons"):
+        alone = only(json.loads(json.dumps(state)), layer)
+        neurons(alone)["objectAlpha"] = 1
+        pixels = opened(page, served, alone).astype(int)
+        ratio = pixels / np.maximum(
+            pixels.max(axis=-1, keepdims=True), 1
+        )  # the light on a mesh changes how bright it is
+        lit = pixels.max(axis=-1) > 40
+        for body, color in colors.items():
+            rgb = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
+            near = lit & (np.abs(ratio - rgb / rgb.max()).max(axis=-1) < 0.08)
+            assert near.sum() > 60, (layer, body)
+    pixels = opened(page, served, only(json.loads(json.dumps(state)), "Synapses"))
+    assert min(count_near(pixels, "#ff3fb4"), count_near(pixels, "#c8ff5a")) > 300
+    assert shader_errors(page) == []
+    # The negative control: what is hidden leaves no colour behind.
+    assert max(count_near(pixels, color) for color in colors.values()) < 20
+    opened(
+        page,
+        served,
+        only(json.loads(json.dumps(state)), "Brain regions")
+        | {"selectedLayer": {"layer": "Brain regions", "visible": True}},
+    )
+    for name in ("LH(R)", "Neuropil"):
+        page.wait_for_selector(f"text={name}")
+
+
+def test_a_kind_of_synapse_can_be_hidden(published: Release, served: str, page: Any) -> None:
+    state = only(scene_state(published, served), "Synapses")
+    layer = next(layer for layer in state["layers"] if layer["name"] == "Synapses")
+    layer["shaderControls"] = {"preSyn": False}
+    pixels = opened(page, served, state)
+    assert count_near(pixels, "#c8ff5a") < 5
+    assert count_near(pixels, "#ff3fb4") > 300
+
+
+def shader_errors(page: Any) -> list[str]:
+    """What the shaders' compiler says; the viewer calls such a layer ready."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        "() => viewer.layerManager.managedLayers.flatMap(({layer}) => [layer.shaderError, layer.displayState?.shaderError,"
+        " layer.annotationDisplayState?.shaderError].map(each => each?.value?.message).filter(each => each))"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,9 +117,8 @@ def test_the_scene_shows_five_neurons(published: Release, served: str, page: Any
 def test_searchable_types(published: Release, served: str, page: Any, query: str, says: str) -> None:
     """The viewer lists the neurons by what the table says of them, and finds those that a query asks for."""
     state = scene_state(published, served)
-    state["layers"][0]["segmentQuery"] = query
-    page.goto(f"{served}/{viewer.prefix()}/index.html#!{json.dumps(state)}")
-    assert page.evaluate(LAYERS_READY, [[layer["name"] for layer in state["layers"]], 60]) == ""
+    neurons(state)["segmentQuery"] = query
+    assert shown(page, served, state) == ""
     page.wait_for_selector(f"text={says}")
 
 
@@ -72,9 +128,8 @@ def test_negative_control_without_cors(published: Release, page: Any) -> None:
 
     with serve.running(published.target) as client, serve.running(published.target, cors=False) as data:
         state = scene_state(published, data)
-        page.goto(f"{client}/{viewer.prefix()}/index.html#!{json.dumps(state)}")
-        trouble = page.evaluate(LAYERS_READY, [[layer["name"] for layer in state["layers"]], 30])
-    assert "Neuron segmentation" in trouble
+        trouble = shown(page, client, state)
+    assert "Synapse density" in trouble
 
 
 def test_the_page_opens_the_scene_on_any_port(published: Release, served: str, page: Any) -> None:
@@ -82,5 +137,5 @@ def test_the_page_opens_the_scene_on_any_port(published: Release, served: str, p
     page.goto(f"{served}/site/v0.9/index.html")
     page.get_by_role("link", name="Open in Neuroglancer").click()
     page.wait_for_url("**/viewer/v/**")
-    names = [layer["name"] for layer in scene_state(published, served)["layers"]]
-    assert page.evaluate(LAYERS_READY, [names, 60]) == ""
+    link = page.url.partition("#")[0]
+    assert load(page, link, [layer["name"] for layer in scene_state(published, served)["layers"]], 90) == ""

@@ -62,7 +62,7 @@ targets: {{bucket: {{url: "{url}"}}}}
 {volumes}
 files: [{{name: data, title: Data, description: Data., source: data}}]
 """
-VOLUMES = "volumes: [{name: seg, title: Segments, description: Segments., source: seg}]"
+VOLUMES = "scenes: []\nvolumes: [{name: seg, title: Segments, description: Segments., source: seg}]"
 
 
 def info(chunks: int, deep: int = 64) -> str:

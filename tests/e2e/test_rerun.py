@@ -58,36 +58,39 @@ def test_a_final_release_refuses_removal_and_addition(make_release: Callable[...
     assert "v0.9/meshes/obj/1.obj" in again.err
 
 
+CSV = "v0.9/database/neuprint-inputs/Neuprint_Meta.csv"  # nothing else is made of it
+
+
 def test_a_draft_replaces_exactly_what_changed(make_release: Callable[..., Release]) -> None:
     release = make_release(draft=True)
-    path = release.inputs / "rois/lh.obj"
+    path = release.inputs / "neuprint-inputs/Neuprint_Meta.csv"
     data = bytearray(path.read_bytes())
     data[-2] ^= 1
     path.write_bytes(data)
     before, rows = snapshot(release.target), inventory(release)
     plan = publisher("plan", release.manifest, "--target", release.target, "--json")
     assert plan.code == CHANGES
-    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("~", "v0.9/rois/obj/lh.obj")]
+    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("~", CSV)]
     again = release.again("--until", "publish")
     assert again.code == 0
     assert again.json["uploaded"] == 1
     after = snapshot(release.target)
     changed = {name for name in after if after[name] != before.get(name)}
     inventories = {name for name in changed if "inventory-" in name}
-    assert changed - inventories == {"v0.9/rois/obj/lh.obj", "v0.9/.release/release.json"}
+    assert changed - inventories == {CSV, "v0.9/.release/release.json"}
     assert len(inventories) == 1
     new_rows = inventory(release)
-    assert {key for key in rows if rows[key] != new_rows[key]} == {"v0.9/rois/obj/lh.obj"}
+    assert {key for key in rows if rows[key] != new_rows[key]} == {CSV}
 
 
 def test_what_a_draft_no_longer_has_is_shown_and_left_alone(make_release: Callable[..., Release]) -> None:
     release = make_release(draft=True)
-    (release.inputs / "meshes/722817260.obj").unlink()
+    (release.inputs / "neuprint-inputs/Neuprint_Meta.csv").unlink()
     plan = publisher("plan", release.manifest, "--target", release.target, "--json")
-    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("?", "v0.9/meshes/obj/722817260.obj")]
+    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("?", CSV)]
     assert release.again("--until", "publish").json["uploaded"] == 0
-    assert (release.target / "v0.9/meshes/obj/722817260.obj").is_file()
-    assert "v0.9/meshes/obj/722817260.obj" not in inventory(release)
+    assert (release.target / CSV).is_file()
+    assert CSV not in inventory(release)
 
 
 def test_an_unfinished_run_is_finished_without_sending_again(make_release: Callable[..., Release]) -> None:

@@ -262,5 +262,7 @@ WRONG: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("words", WRONG, ids=str)
 def test_what_the_viewer_cannot_hold_is_refused(words: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match=r"scene 'main': has a field '\w+' that the viewer cannot hold"):
+    with pytest.raises(
+        InvalidInput, match=r"scene 'main': (layer 'Seg' )?has a field '\w+' that the viewer cannot hold"
+    ):
         built(artifact("seg", LABELS), **words)
