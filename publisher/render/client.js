@@ -16,7 +16,7 @@
     const found = [];
     for (const holder of holders) {
       if (holder?.shaderError?.value) found.push(words(holder.shaderError.value));
-      for (const error of holder?.shaderControlState?.parseErrors?.value ?? [])
+      for (const error of (holder?.shaderControlState ?? holder?.shaderControls)?.parseErrors?.value ?? [])
         found.push(`line ${(error.line ?? 0) + 1}: ${error.message}`);
     }
     return [...new Set(found)];
@@ -24,7 +24,8 @@
 
   function controlNames(layer) {
     const holders = [layer, layer.annotationDisplayState, layer.displayState?.skeletonRenderingOptions];
-    return holders.flatMap((holder) => [...(holder?.shaderControlState?.controls?.value?.keys() ?? [])]);
+    const states = holders.flatMap((holder) => [holder?.shaderControlState, holder?.shaderControls]);  // annotations have the latter
+    return states.flatMap((state) => [...(state?.controls?.value?.keys() ?? [])]);
   }
 
   // Along each axis of the viewer, from where to where a source says that it reaches, in metres (or the axis' own unit).
