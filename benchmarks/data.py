@@ -33,6 +33,7 @@ status: final
 dataset: {{name: bench, title: Benchmark, description: Chunks., license: CC0-1.0, authors: [{{name: nobody}}]}}
 space: {{name: em, voxel_size: [8, 8, 8]}}
 {section}: [{{name: {name}, source: source}}]
+scenes: []
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tests.rig import Rig
 
 # Scenes are opened in a browser where a test is about that; elsewhere it would only take its time.
 os.environ.setdefault("PUBLISHER_RENDER", "0")
+
+# A shell that runs the tests beside other work may have interrupts ignored, by what they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.servers.fixtures"]
 

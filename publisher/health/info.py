@@ -132,7 +132,11 @@ def _links(volume: Subject) -> Iterator[Finding]:
             message = f"`{name}` names the folder {place!r}, which is not there: {what} → add it, or remove the field"
             yield volume.finding("link", "error", message, "info")
         elif precomputed.info_path(folder) is None:
-            message = f"has no info, though the volume's `{name}` names it → write one whose @type says what is in it"
+            what = "shows nothing of the whole segmentation" if name != "mesh" else "takes its meshes for legacy ones"
+            message = (
+                f"has no info, though the volume's `{name}` names it: the viewer {what} → write one whose @type says what "
+                "is in it"
+            )
             yield volume.finding("link", "error", message, place)
         elif place not in volume.others:
             message = f"`@type` is not that of {kind}, though the volume's `{name}` names it → correct one of the two"

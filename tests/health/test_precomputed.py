@@ -507,7 +507,7 @@ CASES = {
         layout="plain",
         breaks=linked("skeletons", {}),
         words=[
-            "error link v/skeletons: has no info, though the volume's `skeletons` names it → write one whose @type says what is in it",
+            "error link v/skeletons: has no info, though the volume's `skeletons` names it: the viewer shows nothing of the whole segmentation → write one whose @type says what is in it",
         ],
     ),
     "linked folder of another kind": Case(
