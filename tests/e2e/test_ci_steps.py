@@ -28,7 +28,7 @@ from tests.e2e.conftest import ROOT, publisher
 from tests.servers.fixtures import BUCKET
 
 WORKFLOW = ROOT / ci.OUT
-INSTALL = 'python -m pip install ".[inputs]"'
+INSTALL = 'python -m pip install ".[inputs,mesh]"'
 PREPARE = "python releases/prepare_inputs.py"
 MANIFEST = "releases/v0.9.yaml"
 SHELL = ("bash", "--noprofile", "--norc", "-eo", "pipefail")  # what GitHub starts for `shell: bash`
