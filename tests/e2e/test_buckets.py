@@ -217,6 +217,8 @@ SAYS = {
     "one copy-object.sh": ": OK",
     "skeletons-swc.py": "count",
     "skeletons-cloudvolume.py": "(4465, 3) (4464, 2)",
+    "meshes-cloudvolume.py": "(10211, 3) (15648, 3)",
+    "annotations-cloudvolume.py": "[14836 rows x 6 columns]",
 }
 
 
