@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ FLAGS = (
 def lacking() -> str:
     """Return what must be installed before scenes can be opened, in words; "" where everything is there."""
     if find_spec("playwright") is None:
-        return "playwright is not installed: pip install 'publisher[render]'"
+        return "playwright is not installed: install publisher with its extra 'render', as its README says"
     if find() is None:
         return "there is no Chromium: install your system's package `chromium`, or run `playwright install chromium`"
     return ""
@@ -42,11 +43,16 @@ def find() -> str | None:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is not None:
         return found
+    with ThreadPoolExecutor(1) as apart:  # playwright refuses to start where an asyncio loop runs, as in a notebook
+        own = apart.submit(_own).result()
+    return own if own and Path(own).is_file() else None
+
+
+def _own() -> str:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - an extra, and slow to import
 
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    return own if own and Path(own).is_file() else None
+        return str(playwright.chromium.executable_path)
 
 
 @contextmanager

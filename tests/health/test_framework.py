@@ -244,8 +244,9 @@ def test_large_volumes_without_a_pyramid(tmp_path: Path) -> None:
 def test_folders_that_a_volume_links_to_are_subjects_of_their_own(tmp_path: Path) -> None:
     source = precomputed(tmp_path / "v", "compressed_segmentation", "uint64", "segmentation")
     edit("info", lambda value: value.update(skeletons="deep/skeletons"))(source)
-    write_json(source / "deep/skeletons/info", {"@type": "neuroglancer_skeletons"})
-    (source / "deep/skeletons/1").write_bytes(struct.pack("<II", 0, 0))
+    here = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]
+    write_json(source / "deep/skeletons/info", {"@type": "neuroglancer_skeletons", "transform": here})
+    (source / "deep/skeletons/1").write_bytes(struct.pack("<II3f", 1, 0, 8, 8, 8))
     facts, role, encoded_names = look(source)
     artifact = Described("v", "volumes", "v", "", "", "v", None, facts=facts)
     found = list(health.subjects([Tree("v", "v", source, role=role, encoded_names=encoded_names)], [artifact]))
