@@ -118,7 +118,7 @@ def open_labels(subject: Subject, scale: Scale) -> Labels:
     try:
         import tensorstore as ts  # noqa: PLC0415 - an extra, and heavy
     except ImportError:
-        raise Unreadable("tensorstore is not installed: `pip install publisher[inputs]`") from None
+        raise Unreadable("tensorstore is not installed: install publisher with its extra 'inputs'") from None
     context = ts.Context({"cache_pool": {"total_bytes_limit": _KEPT_BYTES}})
     files = {"driver": "file", "path": f"{subject.folder.resolve()}/"}
     try:

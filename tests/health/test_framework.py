@@ -253,4 +253,4 @@ def test_folders_that_a_volume_links_to_are_subjects_of_their_own(tmp_path: Path
     assert [(each.kind, each.key) for each in found] == [("volume", "v"), ("skeletons", "v/deep/skeletons")]
     assert [file.relative for file in found[1].files()] == ["1", "info"]
     assert not [file for file in found[0].files() if "deep" in file.relative]
-    assert told(source) == []
+    assert [each for each in told(source) if not each.startswith("warning across")] == []  # it is no skeleton of these

@@ -357,7 +357,7 @@ print([(each.severity, each.message) for each in found])
     message = (
         "whether vertices lie in their segments of segmentation was not looked at, because tensorstore is not installed"
     )
-    assert done.stdout.startswith(f"[('note', '{message}: `pip install publisher[inputs]`')]")
+    assert done.stdout.startswith(f"[('note', '{message}: install publisher with its extra 'inputs'')]")
 
 
 def release(units: str, tmp_path: Path) -> list[Finding]:
