@@ -357,7 +357,8 @@ print([(each.severity, each.message) for each in found])
     message = (
         "whether vertices lie in their segments of segmentation was not looked at, because tensorstore is not installed"
     )
-    assert done.stdout.startswith(f"[('note', '{message}: install publisher with its extra 'inputs'')]")
+    assert f"{message}: install publisher with its extra 'inputs'" in done.stdout.replace("\\'", "'")
+    assert done.stdout.startswith("[('note', ")
 
 
 def release(units: str, tmp_path: Path) -> list[Finding]:
