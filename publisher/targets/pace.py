@@ -123,7 +123,7 @@ class AdaptivePace:
     @property
     def abreast(self) -> int:
         """How many requests may be in flight that no thread waits for: a store is not taken by surprise."""
-        return min(MOST_LINES, LINES * self.limit, FIRST + self.successes)
+        return min(MOST_LINES, LINES * self.limit, LINES * (FIRST + self.successes))
 
     @property
     def over(self) -> bool:

@@ -22,6 +22,7 @@ from publisher.targets.s3.troubles import OddKey
 from publisher.targets.wire import Trouble, Why
 from publisher.tree import in_order
 
+_HELD = 200_000  # keys that are sorted in memory: some 60 MB
 _PAGE = 1000  # the most that a store tells at once
 _DIRECTORY_BUCKET = "--x-s3"  # how their names end
 
@@ -32,9 +33,9 @@ def listed(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
         yield from ascending(connection, prefix, after)
         return
     try:
-        yield from in_order(found for found in _quick(connection, prefix) if found.key > after)
+        yield from in_order((found for found in _quick(connection, prefix) if found.key > after), _HELD)
     except OddKey:  # met before the first was passed on: sorting has read them all by then
-        yield from in_order(found for found in _careful(connection, prefix) if found.key > after)
+        yield from in_order((found for found in _careful(connection, prefix) if found.key > after), _HELD)
 
 
 def ascending(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
