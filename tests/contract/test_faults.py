@@ -793,7 +793,7 @@ def test_it_outlives_a_store_that_refuses_everything(
     assert seconds <= took < seconds + pace.LAST_PAUSE_SECONDS + 6
     assert min(limit) < (5 if seconds == 60 else pace.FIRST)
     # The first wave was on its way already; then it is asked less and less often.
-    assert len(refused) <= pace.FIRST + 12 + 2 * seconds / pace.LAST_PAUSE_SECONDS
+    assert len(refused) <= pace.LINES * pace.FIRST + 12 + 2 * seconds / pace.LAST_PAUSE_SECONDS
     assert len(seen) <= 2 * (objects + 15)
 
 
