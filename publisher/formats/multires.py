@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 TYPE = "neuroglancer_multilod_draco"
-BITS = (16, 10)
 IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
 
 

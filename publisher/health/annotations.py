@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
@@ -160,15 +161,12 @@ def _by_id(
         yield sharding
         return
     place, lists = below(subject, info["by_id"]["key"]), _lists(subject, info)
-    for one in chosen(counts.passing(values(place, sharding, CHECK, "annotation")), MOST[depth], place.key):
-        if isinstance(one, Finding):
-            yield one
+    opened = chosen(counts.passing(values(place, sharding, CHECK, "annotation")), MOST[depth], place.key)
+    for each in cells.decoded(opened, partial(single, shape=shape)):
+        if isinstance(each, Finding):
+            yield each
             continue
-        data = one.read()
-        made = single(data, shape) if isinstance(data, bytes) else data
-        if isinstance(made, str):
-            yield one.finding(CHECK, "error", made)
-            continue
+        one, made = each
         if wrong := cells.outside(made.geometry.reshape(1, -1), info, shape):
             yield one.finding(CHECK, "error", wrong)
         for known, segments in zip(lists, made.related, strict=True):
@@ -217,15 +215,12 @@ def _related(subject: Subject, info: dict[str, Any], shape: Layout, depth: Depth
             yield sharding
             continue
         place = below(subject, relation["key"])
-        for one in chosen(values(place, sharding, CHECK, "list of annotations"), MOST[depth], place.key):
-            if isinstance(one, Finding):
-                yield one
+        opened = chosen(values(place, sharding, CHECK, "list of annotations"), MOST[depth], place.key)
+        for each in cells.decoded(opened, partial(many, shape=shape)):
+            if isinstance(each, Finding):
+                yield each
                 continue
-            data = one.read()
-            made = many(data, shape) if isinstance(data, bytes) else data
-            if isinstance(made, str):
-                yield one.finding(CHECK, "error", made)
-                continue
+            one, made = each
             if wrong := cells.outside(made[0], info, shape):
                 yield one.finding(CHECK, "error", wrong)
             if isinstance(by_id, Finding) or not len(made[1]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,19 @@ from publisher.objects import Finding
 
 CHECK = "annotations"
 T = TypeVar("T")
+
+
+def decoded(
+    found: Iterable[Value | Finding], decode: Callable[[bytes], T | str]
+) -> Iterator[tuple[Value, T] | Finding]:
+    """Yield each value with what its bytes are; as findings those that cannot be read, or are not what they should be."""
+    for one in found:
+        if isinstance(one, Finding):
+            yield one
+            continue
+        data = one.read()
+        made = decode(data) if isinstance(data, bytes) else data
+        yield one.finding(CHECK, "error", made) if isinstance(made, str) else (one, made)
 
 
 @dataclass(slots=True)
@@ -62,16 +76,11 @@ def check(subject: Subject, number: int, shape: Layout, depth: Depth, counts: Co
     place = below(subject, level["key"])
     grid = [int(cells) for cells in level["grid_shape"]]
     found = _files(place, grid) if sharding is None else values(place, sharding, CHECK, "cell")
-    for one in chosen(_counted(found, counts, shape), MOST[depth], place.key):
-        if isinstance(one, Finding):
-            yield one
+    for each in decoded(chosen(_counted(found, counts, shape), MOST[depth], place.key), partial(many, shape=shape)):
+        if isinstance(each, Finding):
+            yield each
             continue
-        data = one.read()
-        made = many(data, shape) if isinstance(data, bytes) else data
-        if isinstance(made, str):
-            yield one.finding(CHECK, "error", made)
-            continue
-        geometry, ids = made
+        one, (geometry, ids) = each
         if len(ids) > level["limit"]:
             message = f"holds {len(ids):,} annotations, and `limit` of spatial[{number}] is {level['limit']:,}"
             yield one.finding(CHECK, "warning", f"{message}: the viewer misjudges how dense they are")
