@@ -210,5 +210,6 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
             "../.." if run.root and out.is_relative_to(run.root) else None,
             run.target.endpoint if isinstance(run.target, Bucket) else None,
             pictures(run, live),
+            run.target.read,
         ),
     )

@@ -21,7 +21,7 @@ from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
 from publisher.page import places
 from publisher.page.pages import MARK, frames, pages, settings
-from publisher.page.view import book
+from publisher.page.view import Read, book, nothing
 from publisher.record import Record
 from publisher.resources import folder
 
@@ -39,12 +39,14 @@ class Hosting:
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
     Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
+    `read` gives the stored bytes of the release's own small objects by their keys, or None.
     """
 
     storage: str = ""
     root: str | None = None
     endpoint: str | None = None
     pictures: Path | None = None
+    read: Read = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ def render(
 
     """
     shown = book(
-        record, places.target(record.public_url, hosting.storage, hosting.endpoint), entries() if entries else ()
+        record,
+        places.target(record.public_url, hosting.storage, hosting.endpoint),
+        entries() if entries else (),
+        hosting.read,
     )
     try:
         lay_down(project)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,13 @@ from publisher.record import Described, Record, record_key
 GROUPS = ("Image data", "Annotations", "Connectivity", "Skeletons", "Meshes", "Database")
 LISTED = 40  # files of a folder that are listed one by one
 _MESH = re.compile(r".*/(\d+)(?::0|\.index)")
+
+
+Read = Callable[[str], bytes | None]
+
+
+def nothing(_: str) -> None:
+    """Read nothing: there is no release to read from."""
 
 
 @dataclass(slots=True)
@@ -70,6 +77,7 @@ class Book:
     record: Record
     base: Place
     views: tuple[View, ...]
+    read: Read = nothing
 
     @property
     def groups(self) -> tuple[tuple[str, tuple[View, ...]], ...]:
@@ -93,15 +101,18 @@ class Book:
         return next((view for view in self.views if view.described.name == name), None)
 
 
-def book(record: Record, base: Place, entries: Iterable[Entry]) -> Book:
-    """Look through the inventory once, and put together what pages are made from."""
+def book(record: Record, base: Place, entries: Iterable[Entry], read: Read = nothing) -> Book:
+    """Look through the inventory once, and put together what pages are made from.
+
+    `read` gives the stored bytes of the release's own small objects by their keys, or None.
+    """
     seen = {item.name: _Seen() for item in record.artifacts}
     singles = {item.key: item.name for item in record.artifacts if is_single(item)}
     for entry in entries:
         found = seen.get(entry.artifact)
         if found is not None:
             _note(found, entry, single=entry.key in singles)
-    return Book(record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts))
+    return Book(record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts), read)
 
 
 def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:

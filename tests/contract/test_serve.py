@@ -57,7 +57,7 @@ def publish(
     """Put objects, their inventory, their record and releases.json on the disk; return what releases.json says."""
     entries = []
     for key, item in sorted(objects.items()):
-        stored = gzip.compress(item.data) if item.encoding else item.data
+        stored = gzip.compress(item.data, mtime=0) if item.encoding else item.data
         write(root, f"{key}.gz" if item.encoding else key, stored)
         kept = Headers(item.content_type, item.encoding, item.cache_control)
         digests = sha256(stored).hexdigest(), len(item.data), sha256(item.data).hexdigest()
@@ -92,7 +92,7 @@ OBJECTS = {
     "v0.9/seg/info": Object(b'{"type": "segmentation"}', "application/json"),
     "v0.9/seg/8/0-64_0-64_0-64": Object(CHUNK, encoding="gzip"),
     "v0.9/tables/body.feather": Object(FEATHER, "application/vnd.apache.arrow.file"),
-    "v0.9/tables/edges.csv.gz": Object(gzip.compress(TABLE), "application/gzip"),
+    "v0.9/tables/edges.csv.gz": Object(gzip.compress(TABLE, mtime=0), "application/gzip"),
     "v0.9/tables/plain.csv": Object(TABLE, "text/csv; charset=utf-8", encoding="gzip"),
     "v0.9/a b+ü%41:0": Object(b"odd name", "text/plain; charset=utf-8"),
     "v0.9/empty": Object(b""),
@@ -186,7 +186,7 @@ def test_an_object_named_gz_beside_a_plain_one(root: Path) -> None:
 
 def test_files_of_no_release_go_by_their_names(root: Path, base: str) -> None:
     write(root, "other/notes.tar.gz", b"archive")
-    write(root, "other/0-64_0-64_0-64.gz", gzip.compress(CHUNK))
+    write(root, "other/0-64_0-64_0-64.gz", gzip.compress(CHUNK, mtime=0))
     archive = ask(f"{base}/other/notes.tar.gz")
     assert (archive.data, archive.headers["Content-Type"]) == (b"archive", "application/gzip")
     assert ask(f"{base}/other/notes.tar").status == 404
@@ -613,7 +613,7 @@ def test_pages_have_an_index_and_folders_redirect(root: Path, base: str) -> None
 
 def test_a_listing_only_when_asked_for(root: Path) -> None:
     write(root, "other/<b>&.txt", b"x")
-    write(root, "other/chunk.gz", gzip.compress(b"x"))
+    write(root, "other/chunk.gz", gzip.compress(b"x", mtime=0))
     write(root, "other/1:0", b"manifest")
     write(root, ".publisher-tmp/part", b"x")
     with serve.running(root, listing=True) as base:

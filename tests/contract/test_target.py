@@ -156,7 +156,7 @@ def test_what_is_put_is_there_to_the_byte(place: Place) -> None:
         place.target.put(key, body, PLAIN)
         assert place.stored(key, PLAIN) == b"".join(body)
         assert place.target.read(key) == b"".join(body)
-    packed = gzip.compress(OLD)
+    packed = gzip.compress(OLD, mtime=0)
     place.target.put("v1/z", [packed], GZIP)
     assert place.stored("v1/z", GZIP) == packed
     assert place.target.read("v1/z") == packed
@@ -230,15 +230,15 @@ def test_a_reader_sees_the_old_bytes_or_the_new_ones(place: Place) -> None:
 
 def test_create_refuses_what_is_there_in_whichever_form(place: Place) -> None:
     place.target.put("v1/a", [OLD], PLAIN, create=True)
-    place.target.put("v1/z", [gzip.compress(OLD)], GZIP, create=True)
+    place.target.put("v1/z", [gzip.compress(OLD, mtime=0)], GZIP, create=True)
     for key in ("v1/a", "v1/z"):
         for headers in (PLAIN, GZIP):
             with pytest.raises(Conflict) as caught:
-                place.target.put(key, [gzip.compress(NEW)], headers, create=True)
+                place.target.put(key, [gzip.compress(NEW, mtime=0)], headers, create=True)
             assert caught.value.problems[0].where == key
     assert place.stored("v1/a", PLAIN) == OLD
     assert place.stored("v1/a", GZIP) is None
-    assert place.stored("v1/z", GZIP) == gzip.compress(OLD)
+    assert place.stored("v1/z", GZIP) == gzip.compress(OLD, mtime=0)
     assert place.stored("v1/z", PLAIN) is None
     assert place.leftovers() == []
     place.target.put("v1/a", [NEW], PLAIN)  # without create it is replaced
@@ -288,7 +288,7 @@ def test_many_puts_of_one_key_leave_one_whole_object(place: Place) -> None:
 
 def test_lookup_answers_in_order_and_as_lazily_as_it_is_asked(place: Place) -> None:
     place.target.put("v1/a", [OLD], PLAIN)
-    place.target.put("v1/c", [gzip.compress(OLD)], GZIP)
+    place.target.put("v1/c", [gzip.compress(OLD, mtime=0)], GZIP)
     asked: list[str] = []
 
     def keys() -> Iterator[str]:
@@ -301,7 +301,7 @@ def test_lookup_answers_in_order_and_as_lazily_as_it_is_asked(place: Place) -> N
     assert told(next(answers), None) == ("v1/a", len(OLD))
     assert asked == ["v1/a"]
     missing, third, last = answers
-    assert (missing, told(third, "gzip"), last) == (None, ("v1/c", len(gzip.compress(OLD))), None)
+    assert (missing, told(third, "gzip"), last) == (None, ("v1/c", len(gzip.compress(OLD, mtime=0))), None)
 
 
 def test_holds_is_about_every_byte(place: Place) -> None:
@@ -312,15 +312,15 @@ def test_holds_is_about_every_byte(place: Place) -> None:
     assert not holds(place.target, "v1/a", OLD, PLAIN)
     place.target.put("v1/a", [OLD + b"!"], PLAIN)
     assert not holds(place.target, "v1/a", OLD, PLAIN)
-    packed = gzip.compress(OLD)
+    packed = gzip.compress(OLD, mtime=0)
     place.target.put("v1/z", [packed], GZIP)
     assert holds(place.target, "v1/z", packed, GZIP)
     assert not holds(place.target, "v1/z", packed, PLAIN)  # the same bytes, labelled otherwise
-    assert not holds(place.target, "v1/z", gzip.compress(OLD, 1), GZIP)
+    assert not holds(place.target, "v1/z", gzip.compress(OLD, 1, mtime=0), GZIP)
 
 
 def test_an_object_changes_its_form_and_is_there_once(place: Place) -> None:
-    packed = gzip.compress(NEW)
+    packed = gzip.compress(NEW, mtime=0)
     for body, headers, other in ((OLD, PLAIN, GZIP), (packed, GZIP, PLAIN), (OLD, PLAIN, GZIP)):
         place.target.put("v1/a", [body], headers)
         assert place.stored("v1/a", headers) == body
@@ -331,7 +331,7 @@ def test_an_object_changes_its_form_and_is_there_once(place: Place) -> None:
 
 
 def test_an_object_s_name_may_end_in_gz(place: Place) -> None:
-    packed = gzip.compress(OLD)  # once: the time is in it
+    packed = gzip.compress(OLD, mtime=0)  # once: the time is in it
     place.target.put("v1/edges.csv.gz", [packed], PLAIN)
     assert place.stored("v1/edges.csv.gz", PLAIN) == packed
     (found,) = place.target.lookup(["v1/edges.csv.gz"])
@@ -371,7 +371,7 @@ def test_what_is_below_a_prefix_comes_sorted_and_nothing_else(place: Place) -> N
     for key in (*inside, "v10/a", "v1", "v0/a", "w"):
         if key != "v1" or not isinstance(place.target, LocalTarget):
             place.target.put(key, [OLD], PLAIN)
-    place.target.put("v1/gz", [gzip.compress(OLD)], GZIP)
+    place.target.put("v1/gz", [gzip.compress(OLD, mtime=0)], GZIP)
     found = list(place.target.below("v1/"))
     assert [stored.key for stored in found] == sorted([*inside, "v1/gz"])
     assert all(stored.size_bytes == len(OLD) for stored in found if stored.key != "v1/gz")
@@ -471,7 +471,7 @@ def test_an_object_in_the_way_is_told_in_words(tmp_path: Path) -> None:
 def test_an_object_that_is_named_gz_is_neither_removed_nor_taken_for_another(tmp_path: Path) -> None:
     """`edges.csv.gz` lies there for itself: `edges.csv` beside it would be served as if it were that."""
     target = LocalTarget(tmp_path)
-    target.put("v1/edges.csv.gz", [gzip.compress(OLD)], PLAIN)
+    target.put("v1/edges.csv.gz", [gzip.compress(OLD, mtime=0)], PLAIN)
     with pytest.raises(LocalTrouble, match=r"edges\.csv\.gz: lies beside the object v1/edges\.csv"):
         target.put("v1/edges.csv", [OLD], PLAIN)
     assert sorted(state(tmp_path)) == ["v1/edges.csv.gz"]
@@ -486,7 +486,7 @@ def test_names_as_long_as_the_disk_takes_them(tmp_path: Path) -> None:
         assert list(target.lookup([key])) == [Stored(key, len(OLD), None)]
         assert holds(target, key, OLD, PLAIN)
     with pytest.raises(LocalTrouble, match="too long"):
-        target.put(f"v1/{'n' * 253}", [gzip.compress(OLD)], GZIP)  # as a file, it has .gz behind it
+        target.put(f"v1/{'n' * 253}", [gzip.compress(OLD, mtime=0)], GZIP)  # as a file, it has .gz behind it
     assert parts(tmp_path) == []
 
 

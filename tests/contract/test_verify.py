@@ -167,7 +167,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 def release(bucket: Bucket, access: Access | None = None, **objects: tuple[bytes, str | None]) -> Record:
     """Put a small release: a volume with a gzip chunk and a shard, a table, a scene; and `objects` by key."""
     segmentation = bytes(range(256)) * 40
-    bucket.put(CHUNK, gzip.compress(segmentation), encoding="gzip")
+    bucket.put(CHUNK, gzip.compress(segmentation, mtime=0), encoding="gzip")
     bucket.put("v0.9/seg/info", b'{"type": "segmentation"}', "application/json")
     bucket.put(SHARD, segmentation[::-1])
     bucket.put(TABLE, b"ARROW1" + segmentation, "application/vnd.apache.arrow.file")
@@ -507,7 +507,9 @@ def test_gzip_in_several_members_is_read_to_its_end() -> None:
 
 def test_an_object_is_never_in_memory_whole(bucket: Bucket) -> None:
     content = bytes(64 << 20)
-    release(bucket, None, **{"v0.9/seg/zeros": (gzip.compress(content), "gzip"), "v0.9/seg/big": (content, None)})
+    release(
+        bucket, None, **{"v0.9/seg/zeros": (gzip.compress(content, mtime=0), "gzip"), "v0.9/seg/big": (content, None)}
+    )
     del content
     tracemalloc.start()
     try:
