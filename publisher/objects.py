@@ -155,6 +155,7 @@ class Plan:
     totals: Mapping[Op, Tally]
     artifacts: Mapping[str, Mapping[Op, Tally]]
     news: int  # changes that the live record does not have: none, and the release is what it was
+    marks: Mapping[str, str] = field(default_factory=dict)  # by the key of a tree: which files it was made of
 
     @property
     def empty(self) -> bool:

@@ -68,10 +68,18 @@ def release(  # noqa: PLR0913 - each is a choice of the user
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, depth, progress)
         if until == "stage":
+            run.health = health.check(
+                run.staged.trees,
+                run.staged.artifacts,
+                depth=depth,
+                work=run.folder,
+                reread=_reread(run),
+                progress=progress,
+            )
+            _refuse(run, run.staged)
             return run
         with timed(run.seconds, "plan"):
-            live = live_record(run)
-            run.plan = _planned(run, run.staged, live, progress)
+            live, run.plan = _planned(run, run.staged, depth, progress)
             run.words = new_words(run, run.staged, live)
             if access:
                 run.doors = run.target.access_changes(run.access, reach(run))
@@ -145,7 +153,7 @@ def validate(path: Path, progress: Progress = SILENCE, *, depth: Depth = "sample
     run = Run(manifest.load(path), Nowhere())
     with work.only_one(run.folder):
         run.staged = _staged(run, depth, progress)
-        run.plan = _planned(run, run.staged, None, progress)
+        _, run.plan = _planned(run, run.staged, depth, progress)
     return run
 
 
@@ -171,16 +179,17 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
 
 
 def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
-    """Stage the artifacts, look at their health, and stage the scenes that show them."""
+    """Stage the artifacts, and the scenes that show them."""
     folder = run.folder / "stage"
     staged = stage.stage(run.manifest, folder, avoid=run.root, progress=progress)
-    reread = run.ledger is not None and run.ledger.reread
-    run.health = health.check(
-        staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=reread, progress=progress
-    )
-    if ill := (*staged.problems, *health.problems(run.health, "error", staged.trees)):
-        named = {problem.where for problem in ill}
-        raise InvalidInput([*ill, *(other for other in _further_problems(staged) if other.where not in named)])
+    if staged.problems:
+        run.health = health.check(staged.trees, staged.artifacts, depth=depth, work=run.folder, progress=progress)
+        release = staged.manifest.release
+        try:
+            plan.plan(staged.trees, Nowhere(), None, version=release.version, final=release.final)
+        except InvalidInput as error:
+            _refuse(run, staged, error.problems)
+        _refuse(run, staged)
     trees = []
     for view in scene.build(run.manifest.release, staged.artifacts, run.target.public_url, native_url(run)):
         path = folder / "scenes" / f"{view.ref.name}.json"
@@ -190,23 +199,44 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
     if release.viewer == "self":
         viewer.lay_down(folder / "viewer")
         trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
+    return replace(staged, trees=(*staged.trees, *trees))
+
+
+def _planned(run: Run, staged: Staged, depth: Depth, progress: Progress) -> tuple[Record | None, Plan]:
+    """Compare what was staged with what is live, and look at its health meanwhile; return what is live, and the plan."""
+    made: Plan | None = None
+    problems: tuple[Problem, ...] = ()
+    with health.looking(
+        staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=_reread(run), progress=progress
+    ) as found:
+        live = live_record(run)
+        try:
+            made = plan.plan(
+                staged.trees,
+                run.target,
+                (live, Recorded(run.target, live)) if live else None,
+                version=run.version,
+                final=run.manifest.release.final,
+                progress=progress,
+                ledger=run.ledger,
+            )
+        except InvalidInput as error:
+            problems = error.problems
+        run.health = found(made.marks if made else {})
+    _refuse(run, staged, problems)
+    assert made is not None
+    return live, made
+
+
+def _reread(run: Run) -> bool:
+    return run.ledger is not None and run.ledger.reread
+
+
+def _refuse(run: Run, staged: Staged, further: tuple[Problem, ...] = ()) -> None:
+    """Raise InvalidInput with everything that is wrong: with what was staged, its health, and what a plan says besides."""
+    ill = (*staged.problems, *health.problems(run.health, "error", staged.trees))
+    named = {problem.where for problem in ill}
+    if everything := (*ill, *(other for other in further if other.where not in named)):
+        raise InvalidInput(everything)
     warnings = health.problems(run.health, "warning", staged.trees)
-    return replace(staged, trees=(*staged.trees, *trees), warnings=(*staged.warnings, *warnings))
-
-
-def _further_problems(staged: Staged) -> tuple[Problem, ...]:
-    """Return what a plan would refuse of the rest, so that everything is named in one run."""
-    release = staged.manifest.release
-    try:
-        plan.plan(staged.trees, Nowhere(), None, version=release.version, final=release.final)
-    except InvalidInput as error:
-        return error.problems
-    return ()
-
-
-def _planned(run: Run, staged: Staged, live: Record | None, progress: Progress) -> Plan:
-    there = (live, Recorded(run.target, live)) if live else None
-    version, final = run.version, run.manifest.release.final
-    return plan.plan(
-        staged.trees, run.target, there, version=version, final=final, progress=progress, ledger=run.ledger
-    )
+    run.staged = replace(staged, warnings=(*staged.warnings, *warnings))

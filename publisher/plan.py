@@ -6,7 +6,7 @@ import heapq
 import itertools
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from publisher import record
@@ -20,7 +20,7 @@ from publisher.payload import Payload, content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import Record
 from publisher.targets import Target
-from publisher.tree import Tree, specs
+from publisher.tree import Mark, Tree, specs
 from publisher.words import count
 from publisher.work import trouble
 
@@ -59,7 +59,9 @@ def plan(
     """
     meter = progress.step("plan")
     problems: list[Problem] = []
-    wanted = _without_problems(_merged(trees, ledger, final=final), problems)
+    trees = tuple(trees)
+    seen = {tree.key: Mark() for tree in trees}
+    wanted = _without_problems(_merged(trees, ledger, seen, final=final), problems)
     joined = _apart(_joined(wanted, live[1] if live else ()), problems)
     pairs, again = itertools.tee(joined)
     found = target.lookup(key for key, _, _ in pairs)
@@ -76,7 +78,8 @@ def plan(
         raise trouble(error, tempfile.gettempdir()) from error
     if problems:
         raise InvalidInput(problems)
-    made = Plan(changes, counts.totals, counts.artifacts, counts.news)
+    marks = {key: mark.text for key, mark in seen.items()}
+    made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks)
     if live and live[0].status == "final":
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
@@ -112,12 +115,15 @@ def _learned(decided: Iterable[tuple[Change, str]], ledger: Ledger | None) -> It
         ledger.commit()
 
 
-def _merged(trees: Iterable[Tree], ledger: Ledger | None, *, final: bool) -> Iterator[ObjectSpec | Problem]:
+def _merged(
+    trees: Iterable[Tree], ledger: Ledger | None, seen: Mapping[str, Mark], *, final: bool
+) -> Iterator[ObjectSpec | Problem]:
     """Merge the trees by key; a problem has no key and keeps its place in its own tree."""
 
     def keyed(tree: Tree) -> Iterator[tuple[str, int, ObjectSpec | Problem]]:
         key, number = "", 0
-        for item in specs(tree, final=final, memory=ledger.below(tree.key) if ledger else None):
+        memory = ledger.below(tree.key) if ledger else None
+        for item in specs(tree, final=final, memory=memory, seen=seen[tree.key]):
             key = item.key if isinstance(item, ObjectSpec) else key
             number += 1
             yield key, number, item

@@ -5,6 +5,7 @@ Memory does not grow with the number of files: a folder of millions of chunks is
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import os
 import pickle
@@ -70,6 +71,33 @@ class File(NamedTuple):
     gz_name: bool
 
 
+class Mark:
+    """A digest of the names, sizes and times of a tree's files: while it is the same, so are they."""
+
+    def __init__(self) -> None:
+        """Begin with no file."""
+        self._digest = hashlib.sha256()
+
+    def add(self, file: File) -> None:
+        """Take the next file, in the order of keys."""
+        relative, _, size, mtime, inode, gz_name = file
+        self._digest.update(f"{relative}\0{gz_name}\0{size}\0{mtime}\0{inode}\n".encode(errors="surrogateescape"))
+
+    @property
+    def text(self) -> str:
+        """The digest of what was taken."""
+        return self._digest.hexdigest()
+
+
+def mark(tree: Tree) -> str:
+    """Return the mark of a tree's files as they are now."""
+    found = Mark()
+    for file in walk(tree):
+        if isinstance(file, File):
+            found.add(file)
+    return found.text
+
+
 class Memory(Protocol):
     """Remembers the sources of one tree, and is asked in the order of keys."""
 
@@ -77,15 +105,19 @@ class Memory(Protocol):
         """Return what is known of a file that is as it was."""
 
 
-def specs(tree: Tree, *, final: bool, memory: Memory | None = None) -> Iterator[ObjectSpec | Problem]:
+def specs(
+    tree: Tree, *, final: bool, memory: Memory | None = None, seen: Mark | None = None
+) -> Iterator[ObjectSpec | Problem]:
     """Yield the objects of a tree sorted by key, and what speaks against publishing them.
 
-    What a memory knows was looked at before, and is not opened again.
+    What a memory knows was looked at before, and is not opened again. `seen` takes each file.
     """
     for file in walk(tree):
         if isinstance(file, Problem):
             yield file
             continue
+        if seen is not None:
+            seen.add(file)
         key = f"{tree.key}/{file.relative}" if file.relative else tree.key
         name = file.relative or os.path.basename(tree.key)  # noqa: PTH119 - a key is no path of this system
         role = tree.role(file.relative or name)

@@ -7,12 +7,14 @@ and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from publisher.aside import aside
 from publisher.errors import Problem
 from publisher.health import referring
 from publisher.health.gathered import WORST
@@ -21,7 +23,7 @@ from publisher.health.subject import Depth, Kind, Subject, subjects
 from publisher.objects import Finding, Severity
 from publisher.progress import SILENCE, Progress
 from publisher.record import Described
-from publisher.tree import Tree
+from publisher.tree import Tree, mark
 
 Check = Callable[[Subject, Depth], Iterator[Finding]]
 Together = Callable[[Sequence[Subject], Depth], Iterator[Finding]]
@@ -55,6 +57,7 @@ def check(
     work: Path | None = None,
     reread: bool = False,
     progress: Progress = SILENCE,
+    marks: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
     """Look at everything that was staged; return what was found, errors first, at most 20 of a kind named.
 
@@ -66,6 +69,7 @@ def check(
         work: the work folder, where findings are remembered for folders that do not change.
         reread: whether to look again at what seems to be as it was.
         progress: who is told.
+        marks: those of the trees, by their keys, where somebody has walked them just now.
 
     """
     trees, artifacts = tuple(trees), tuple(artifacts)
@@ -73,18 +77,49 @@ def check(
     others = referring.referring(trees, artifacts)
     memory = Memory(work, reread=reread)
     meter = progress.step("health", len(patients) + 1)
-    marks: list[str] = []
+    known = dict(marks or {})
+
+    def marked(key: str, artifact: Described, tree: Tree) -> str:
+        if tree.key not in known:
+            known[tree.key] = mark(tree)
+        return fingerprint(key, artifact, known[tree.key])
+
+    all_marks: list[str] = []
     found: list[Finding] = []
     for patient in patients:
-        marks.append(fingerprint(patient))
+        all_marks.append(marked(patient.key, patient.artifact, patient.tree))
         look = CHECKS.get(patient.kind, _nothing)
-        found += memory.findings(patient.key, marks[-1], depth, partial(look, patient, depth))
+        found += memory.findings(patient.key, all_marks[-1], depth, partial(look, patient, depth))
         meter.advance(1, 0)
-    marks += [referring.fingerprint(each) for each in others]
-    found += memory.findings("", " ".join(sorted(marks)), depth, partial(_together, patients, others, depth))
+    all_marks += [marked(each.tree.key, each.artifact, each.tree) for each in others]
+    found += memory.findings("", " ".join(sorted(all_marks)), depth, partial(_together, patients, others, depth))
     meter.advance(1, 0)
     memory.save()
     return tuple(sorted(found, key=lambda finding: WORST.index(finding.severity)))
+
+
+@contextmanager
+def looking(
+    trees: Iterable[Tree],
+    artifacts: Iterable[Described],
+    *,
+    depth: Depth,
+    work: Path,
+    reread: bool,
+    progress: Progress,
+) -> Iterator[Callable[[Mapping[str, str]], tuple[Finding, ...]]]:
+    """Look while something else is done; the call that is given waits for what was found.
+
+    Where there is something to remember, it looks only then: who has walked the trees meanwhile gives their marks.
+    """
+    trees, artifacts = tuple(trees), tuple(artifacts)
+    if not Memory(work, reread=reread).empty:
+        again = partial(check, trees, artifacts, depth=depth, work=work, progress=progress)
+        yield lambda marks: again(marks=marks)
+        return
+    look = partial(check, trees, artifacts, depth=depth, work=work, reread=reread)
+    with aside(lambda told: look(progress=told), progress) as found:
+        yield lambda _: found()
 
 
 def problems(findings: Iterable[Finding], severity: Severity, trees: Iterable[Tree]) -> tuple[Problem, ...]:

@@ -13,8 +13,9 @@ from typing import Any, get_args
 
 from publisher import __version__, work
 from publisher.health.gathered import Gathered
-from publisher.health.subject import Depth, Subject
+from publisher.health.subject import Depth
 from publisher.objects import Finding
+from publisher.record import Described
 
 NAME = "health.json"
 _DEPTHS: tuple[Depth, ...] = get_args(Depth)
@@ -29,6 +30,11 @@ class Memory:
         self._known: dict[str, dict[str, Any]] = _read(self._path) if self._path else {}
         self._used: dict[str, dict[str, Any]] = {}
         self._reread = reread
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return self._reread or not self._known
 
     def findings(
         self, name: str, mark: str, depth: Depth, look: Callable[[], Iterable[Finding]]
@@ -50,14 +56,10 @@ class Memory:
             work.write_file(self._path, json.dumps(self._used, ensure_ascii=False).encode())
 
 
-def fingerprint(subject: Subject) -> str:
-    """Return a digest of names, sizes and times of all files, and of who looks: unchanged, and findings are the same."""
-    digest = hashlib.sha256(f"{__version__} {_eyes()}".encode())
-    digest.update(f"{subject.key}\n{subject.artifact.facts}\n{subject.artifact.space}\n".encode())
-    for file in subject.files():
-        row = f"{file.relative}\0{file.gz_name}\0{file.size_bytes}\0{file.mtime_ns}\0{file.inode}\n"
-        digest.update(row.encode(errors="surrogateescape"))
-    return digest.hexdigest()
+def fingerprint(key: str, artifact: Described, mark: str) -> str:
+    """Return a digest of a folder, of the mark of its tree's files, and of who looks: unchanged, and findings are the same."""
+    said = f"{__version__} {_eyes()} {key}\n{artifact.facts}\n{artifact.space}\n{mark}"
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 @cache

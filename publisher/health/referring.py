@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from publisher.facts import SkeletonFacts, TableFacts
 from publisher.record import Described
-from publisher.tree import File, Tree, walk
+from publisher.tree import Tree
 
 
 class Referring(NamedTuple):
@@ -34,13 +33,3 @@ def is_table(each: Referring) -> bool:
 def _is_swc(each: Referring) -> bool:
     facts = each.artifact.facts
     return isinstance(facts, SkeletonFacts) and "precomputed" not in facts.formats and bool(facts.segmentation)
-
-
-def fingerprint(each: Referring) -> str:
-    """Return a digest of what is said of it, and of names, sizes and times of its files."""
-    digest = hashlib.sha256(f"{each.tree.key}\n{each.artifact.facts}\n".encode())
-    for file in walk(each.tree):
-        if isinstance(file, File):
-            row = f"{file.relative}\0{file.size_bytes}\0{file.mtime_ns}\0{file.inode}\n"
-            digest.update(row.encode(errors="surrogateescape"))
-    return digest.hexdigest()

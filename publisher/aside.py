@@ -1,0 +1,97 @@
+"""Work beside this thread: on another core, in a copy of this process, where the system and its state allow that."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, TypeVar
+
+from publisher.progress import Meter, Progress
+
+T = TypeVar("T")
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+@contextmanager
+def aside(function: Callable[[Progress], T], progress: Progress) -> Iterator[Callable[[], T]]:
+    """Begin to work; the call that is given waits for the result, which must be one that can be pickled.
+
+    Where no copy can be made, or the copy fails, the call does the work itself: so what it raises is raised there. The
+    copy ends with this block, and with this process, however that ends.
+    """
+    if not _alone():
+        yield lambda: function(progress)
+        return
+    read, write = os.pipe()
+    parent = os.getpid()
+    if (child := os.fork()) == 0:
+        os.close(read)
+        _work(function, write, parent)
+    os.close(write)
+    with open(read, "rb") as told:  # noqa: PTH123 - a descriptor
+        try:
+            yield lambda: _result(told, progress, partial(function, progress))
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _alone() -> bool:
+    """Whether this process can be copied: other threads would be missing from the copy, and what they hold be held for ever."""
+    if not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - two cores
+        return False
+    return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names suffice
+
+
+def _work(function: Callable[[Progress], T], write: int, parent: int) -> None:
+    """Work in the copy, and end it: nothing that this process would do at its end is done twice."""
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() == parent:
+            with open(write, "wb") as out:
+                pickle.dump(("done", function(_Told(out))), out)
+            status = 0
+    finally:
+        os._exit(status)
+
+
+def _result(told: IO[bytes], progress: Progress, again: Callable[[], T]) -> T:
+    """Pass on the progress of the copy until it has the result; where it ends without one, work again."""
+    meter: Meter | None = None
+    while True:
+        try:
+            word, *values = pickle.load(told)  # noqa: S301 - of our own copy
+        except EOFError:
+            return again()
+        if word == "done":
+            return values[0]  # type: ignore[no-any-return]
+        if word == "step":
+            meter = progress.step(*values)
+        elif meter is not None:
+            meter.advance(*values)
+
+
+class _Told:
+    """Progress, and its meter, in the copy: told to the process that it was made of."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def step(self, name: str, objects: int | None = None, size_bytes: int | None = None) -> _Told:
+        self._say("step", name, objects, size_bytes)
+        return self
+
+    def advance(self, objects: int, size_bytes: int) -> None:
+        self._say("advance", objects, size_bytes)
+
+    def _say(self, *words: object) -> None:
+        pickle.dump(words, self._out)
+        self._out.flush()
