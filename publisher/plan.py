@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import tempfile
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 from publisher import record
 from publisher.changes import SAME, Changes
@@ -25,6 +25,7 @@ from publisher.words import count
 from publisher.work import trouble
 
 MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
+AHEAD = 40_000  # sources that are looked at while the target still lists: some 40 MB
 
 Pair = tuple[str, ObjectSpec | None, Entry | None]  # a key, what is wanted there, and what the live record says
 Found = tuple[Pair, Stored | None]  # and what is stored there
@@ -64,12 +65,10 @@ def plan(
     wanted = _without_problems(_merged(trees, ledger, seen, final=final), problems)
     joined = _apart(_joined(wanted, live[1] if live else ()), problems)
     pairs, again = itertools.tee(joined)
-    found = target.lookup(key for key, _, _ in pairs)
-    others = Others(target, version)
-    begun = live is not None or target.read(record.begun_key(version)) is not None
-    judge = _Judge(target, f"{version}/" if begun else None, others)
+    found = target.lookup((key for key, _, _ in pairs), likely=version)
+    judge = _Judge(target, version, Others(target, version), recorded=live is not None)
     counts = _Counts()
-    both = zip(again, found, strict=True)
+    both = zip(_ahead(again), found, strict=True)
     decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
     try:
         told = counts.watch(_learned(decided, ledger), meter)
@@ -193,12 +192,25 @@ def _clash(short: Pair, long: Pair) -> Problem | None:
     return None
 
 
+def _ahead(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Have so many sources looked at before the first answer of the target is waited for."""
+    stream = iter(pairs)
+    first = deque(itertools.islice(stream, AHEAD))
+    while first:
+        yield first.popleft()
+    yield from stream
+
+
 class _Judge:
     """Decides about one key at a time by what is wanted, recorded and stored there."""
 
-    def __init__(self, target: Target, own: str | None, others: Others) -> None:
-        """Take the target, the prefix below which what is there is ours, and the other releases."""
-        self._target, self._own, self._others = target, own, others
+    def __init__(self, target: Target, version: str, others: Others, *, recorded: bool) -> None:
+        """Take the target, the release, whether it is live already, and the other releases."""
+        self._target, self._version, self._others, self._recorded = target, version, others, recorded
+
+    @cached_property
+    def _begun(self) -> bool:
+        return self._recorded or self._target.read(record.begun_key(self._version)) is not None
 
     def at_once(self, found: Found) -> tuple[Change, str] | None:
         """Decide where nothing need be read or asked."""
@@ -238,7 +250,7 @@ class _Judge:
         if entry is None:
             if stored is None:
                 return change(Op.ADD, reason="new")
-            ours = self._own is not None and spec.key.startswith(self._own)
+            ours = spec.key.startswith(f"{self._version}/") and self._begun
             return self._arrived(change, spec, "an unfinished run left other bytes here" if ours else FOREIGN)
         if why := _header_reason(spec.headers, entry.headers):
             return change(Op.REPLACE, reason=why)

@@ -26,7 +26,7 @@ from publisher.objects import Known, ObjectSpec
 
 Role = Callable[[str], str]
 
-RUN = 50_000  # names of one folder that are held in memory at once
+RUN = 200_000  # names of one folder that are held in memory at once: some 40 MB
 BLOCK = 512  # names of one run that are read back at once
 
 WHOLE = "."  # the source itself, where `allow` names paths below it
@@ -151,7 +151,7 @@ def walk(tree: Tree) -> Iterator[File | Problem]:
     elif folder:
         yield from _walk(tree, root, str(tree.path), "")
     else:
-        yield from _file(str(tree.path), "", gz_name=False)
+        yield _file(str(tree.path), "", gz_name=False)
 
 
 def is_gzip(path: str) -> bool:
@@ -184,9 +184,8 @@ class _Name(NamedTuple):
 
 
 def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | Problem]:
-    previous = ""
+    previous, odd = "", False
     try:
-        yield from _collisions(folder)
         for published, name, link, plain in in_order(_names(folder, encoded_names=tree.encoded_names)):
             path = f"{folder}/{name}"
             is_folder = published.endswith("/")
@@ -195,26 +194,27 @@ def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | P
                 yield Problem(path, f"stands for the same object as {other} beside it", "keep one of the two")
                 continue
             previous = published
+            odd = odd or not plain
             if not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
                 yield why
             elif is_folder:
                 yield from _walk(tree, root, path, prefix + published)
             elif not tree.only or published.endswith(tree.only):
-                yield from _file(path, prefix + published, gz_name=published != name)
+                yield _file(path, prefix + published, gz_name=published != name)
+        if odd:
+            yield from _collisions(folder)
     except OSError as error:
         yield Problem(error.filename or folder, f"cannot be read: {error.strerror}", "make it readable for this user")
 
 
-def _file(path: str, relative: str, *, gz_name: bool) -> Iterator[File | Problem]:
+def _file(path: str, relative: str, *, gz_name: bool) -> File | Problem:
     try:
         info = os.stat(path)  # noqa: PTH116 - a million of these
     except OSError as error:
-        yield Problem(path, f"cannot be read: {error.strerror}", "a broken link, or not ours to read?")
-        return
+        return Problem(path, f"cannot be read: {error.strerror}", "a broken link, or not ours to read?")
     if not stat.S_ISREG(info.st_mode):
-        yield Problem(path, "is neither a file nor a folder", "remove it from the source")
-        return
-    yield File(relative, path, info.st_size, info.st_mtime_ns, info.st_ino, gz_name)
+        return Problem(path, "is neither a file nor a folder", "remove it from the source")
+    return File(relative, path, info.st_size, info.st_mtime_ns, info.st_ino, gz_name)
 
 
 def _refusal(tree: Tree, root: Path, path: str, relative: str, *, folder: bool, link: bool) -> Problem | None:

@@ -71,8 +71,11 @@ class Target(Protocol):
     def open(self, key: str) -> IO[bytes] | None:
         """Return the stored bytes of an object as a seekable file, or None where there is none."""
 
-    def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
-        """For each of the keys, which come sorted, tell what is stored there; as lazily as the keys come."""
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
+        """For each of the keys, which come sorted, tell what is stored there; as lazily as the keys come.
+
+        `likely` is a folder at the top that keys will lie in: what takes time to be told of it is asked for at once.
+        """
 
     def below(self, prefix: str) -> Iterator[Stored]:
         """List what is stored below a prefix, which ends in a slash, sorted by key; memory does not grow with it."""

@@ -15,6 +15,7 @@ from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.record import Access, folder
 from publisher.targets.access import Reach
+from publisher.targets.ahead import Ahead
 from publisher.targets.base import Body, Held, Labels, Lane, Signed
 from publisher.targets.lock import held, key_of
 from publisher.targets.lookup import Listing, begun
@@ -72,10 +73,22 @@ class Bucket(Patient):
             file.write(found[0])
         return True
 
-    def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
         """Tell what is stored under each key, by one listing of each folder at the top that they lie in."""
-        listing = Listing(self.head, self.listed)
-        return (listing.find(key) for key in keys)
+        ahead = Ahead(self.listed(f"{likely}/")) if likely else None
+        return self._looked_up(keys, likely, ahead)
+
+    def _looked_up(self, keys: Iterable[str], likely: str, ahead: Ahead[Stored] | None) -> Iterator[Stored | None]:
+        def listed(prefix: str, last: str) -> Iterator[Stored]:
+            return ahead if ahead is not None and prefix == f"{likely}/" else self.listed(prefix, last)
+
+        try:
+            listing = Listing(self.head, listed)
+            for key in keys:
+                yield listing.find(key)
+        finally:
+            if ahead is not None:
+                ahead.leave()
 
     def below(self, prefix: str) -> Iterator[Stored]:
         """List what is below a prefix."""

@@ -75,8 +75,9 @@ class LocalTarget:
                     raise trouble(error, path) from error
         return None
 
-    def lookup(self, keys: Iterable[str]) -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
         """Tell what is stored under each key."""
+        del likely  # a disk is asked one by one
         return (self._stored(key) for key in keys)
 
     def _stored(self, key: str) -> Stored | None:

@@ -1,0 +1,60 @@
+"""A stream that another thread runs ahead: who takes from it waits for the store as little as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+BLOCK = 1000  # items that are handed over at once
+BLOCKS = 32  # that may wait to be taken: memory does not grow with the stream
+
+
+class Ahead(Iterator[T], Generic[T]):
+    """The items of an iterator, in its order; what it raises is raised where it would be."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        """Begin to run."""
+        self._items = items
+        self._room = Semaphore(BLOCKS)
+        self._blocks: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()
+        self._block: Iterator[T] = iter(())
+        self._left = self._ended = False
+        Thread(target=self._run, name="ahead", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            while block := list(islice(self._items, BLOCK)):
+                self._room.acquire()
+                if self._left:
+                    return
+                self._blocks.put(block)
+            self._blocks.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where the next item is taken
+            self._blocks.put(error)
+
+    def __iter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Wait for the next item."""
+        while not self._ended:
+            for item in self._block:
+                return item
+            block = self._blocks.get()
+            self._room.release()
+            self._ended = not isinstance(block, list)
+            if isinstance(block, BaseException):
+                raise block
+            self._block = iter(block or ())
+        raise StopIteration
+
+    def leave(self) -> None:
+        """Have the thread end, as soon as it has its next block."""
+        self._left = True
+        self._room.release()
