@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
@@ -211,5 +213,15 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
             run.target.endpoint if isinstance(run.target, Bucket) else None,
             pictures(run, live),
             run.target.read,
+            page=_public(run, live),
+            ro_crate=release.site.ro_crate,
         ),
     )
+
+
+def _public(run: Run, live: Record) -> str:
+    """Return the address of a site that lies in a folder whose address others can reach; "" where nobody knows it."""
+    host = urlsplit(live.public_url).hostname or ""
+    far = host and host != "localhost" and not host.startswith("127.") and host != "::1"
+    plain = re.fullmatch(r"https?://[A-Za-z0-9._~%+:@,=/-]+", live.public_url)
+    return f"{live.public_url}/site/{live.release}/" if run.root and far and plain else ""

@@ -111,6 +111,7 @@ class Record:
     created: str = ""
     publisher: str = ""
     schema: int = 1
+    changes: str = ""  # what is new since the version before, in Markdown; older records do not say
     viewer: str = ""  # key prefix of the Neuroglancer client that the release carries itself
 
     def same_as(self, other: Record) -> bool:

@@ -127,6 +127,7 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
         programmatic=release.programmatic.model_dump(mode="json", exclude_none=True),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         publisher=__version__,
+        changes=release.changes,
         viewer=viewer.key(release.version) if release.viewer == "self" else "",
     )
 

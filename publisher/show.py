@@ -67,6 +67,7 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         report(screen, run.report)
     if run.built is not None:
         screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
+        screen.warn(run.built.lacks)
     good = run.report is None or run.report.ok
     if good and run.built is not None and run.built.out.is_relative_to(run.target.url):
         page = f"{DEFAULT_PUBLIC_URL}/site/{version}/"

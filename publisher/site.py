@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,10 @@ from typing import Any
 from publisher import work
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
-from publisher.page import places
+from publisher.page import documents, places, releases
+from publisher.page.documents import Document
+from publisher.page.metadata import card as cards
+from publisher.page.metadata import jsonld
 from publisher.page.pages import MARK, frames, pages, settings
 from publisher.page.view import Read, book, nothing
 from publisher.record import Record
@@ -28,6 +31,7 @@ from publisher.resources import folder
 CONFIG = "mkdocs.yml"
 GENERATED = "mkdocs.generated.yml"  # what mkdocs.yml inherits: the title, the navigation
 LAID = ".skeleton.json"  # digests of the skeleton's files as they were laid down
+PAPERS = ".documents.json"  # digests of the documents as they were written beside the pages
 RENDERS = "renders"  # below docs: the pictures of the scenes
 LISTING = ".publisher-site"  # in the built site: the files that are ours, hence ours to remove
 
@@ -39,7 +43,8 @@ class Hosting:
     `storage` is the target's URL, for releases whose public address does not tell their bucket. `root` is the target as
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
     Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
-    `read` gives the stored bytes of the release's own small objects by their keys, or None.
+    `read` gives the stored bytes of the release's own small objects by their keys, or None. `page` is the public address
+    of the site, "" where it has none that is known; `ro_crate` says whether the site has an RO-Crate, too.
     """
 
     storage: str = ""
@@ -47,15 +52,18 @@ class Hosting:
     endpoint: str | None = None
     pictures: Path | None = None
     read: Read = nothing
+    page: str = ""
+    ro_crate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A site as it was built: where, how many pages were generated, and how many files there are."""
+    """A site as it was built: where, how many pages were generated, how many files there are, and what it lacks."""
 
     out: Path
     pages: int
     files: int
+    lacks: tuple[Problem, ...] = ()
 
 
 def render(
@@ -77,23 +85,28 @@ def render(
         LocalTrouble: a file cannot be read or written.
 
     """
-    shown = book(
-        record,
-        places.target(record.public_url, hosting.storage, hosting.endpoint),
-        entries() if entries else (),
-        hosting.read,
-    )
+    base = places.target(record.public_url, hosting.storage, hosting.endpoint)
+    shown = replace(book(record, base, entries() if entries else (), hosting.read), page=hosting.page)
+    card, editions = cards.of(shown), releases.live(shown)
+    papers = documents.of(card, editions, ro_crate=hosting.ro_crate)
     try:
         lay_down(project)
         shots = _place_pictures(project / "docs" / RENDERS, hosting.pictures, report)
-        texts = pages(shown, report, hosting.root, shots)
+        texts = pages(shown, report, hosting.root, shots, papers, editions)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
-        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)), frames(shown))
+        links = [(title, name.replace(".md", ".html")) for name, title in titles.items()]
+        _write_documents(project, (*papers, *documents.around(card, papers, links)))
+        extra = {
+            "frames": frames(shown),
+            "feed": documents.FEED if editions else "",
+            "dataset": "" if jsonld.lacking(card) else jsonld.embedded(card),
+        }
+        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)), extra)
         files = _build(project, out, source_date)
     except OSError as error:
         raise work.trouble(error, project) from error
-    return Built(out, len(texts), files)
+    return Built(out, len(texts), files, documents.left_out(papers))
 
 
 def lay_down(project: Path) -> None:
@@ -152,10 +165,30 @@ def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
     return {name: Path(name).stem.replace("-", " ").capitalize() for name in names if name not in titles}
 
 
-def _write_settings(project: Path, values: dict[str, Any], framed: str) -> None:
+def _write_documents(project: Path, made: Iterable[Document]) -> None:
+    """Write the documents, and remove those of a former run. One that somebody has changed or added is theirs: it stays."""
+    path = project / PAPERS
+    known: dict[str, list[str]] = json.loads(path.read_text()) if path.is_file() else {}
+    wanted = {document.name: document.data for document in made if document.data}
+    digests = {name: [_digest(data)] for name, data in wanted.items()}
+    # Until all is done, both are ours: a run that is killed leaves nothing that the next would take for somebody's own.
+    both = {name: known.get(name, []) + digests.get(name, []) for name in {*known, *wanted}}
+    work.write_file(path, json.dumps(both, indent=1, sort_keys=True).encode())
+    for name, ours in both.items():
+        place = project / "docs" / name
+        if place.is_file() and _digest(place.read_bytes()) not in ours:
+            continue
+        if name in wanted:
+            work.write_file(place, wanted[name])
+        else:
+            place.unlink(missing_ok=True)
+    work.write_file(path, json.dumps(digests, indent=1, sort_keys=True).encode())
+
+
+def _write_settings(project: Path, values: dict[str, Any], extra: Mapping[str, str]) -> None:
     import yaml  # noqa: PLC0415 - only where a site is built
 
-    values["extra"] = {"script_hashes": " ".join(_theme_scripts()), "frames": framed}
+    values["extra"] = {"script_hashes": " ".join(_theme_scripts()), **extra}
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
     work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
 

@@ -189,7 +189,10 @@ def address_trouble(url: str) -> tuple[str, str] | None:
 
 
 def _html(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Found]:
-    texts: list[tuple[Place, str]] = [(("dataset", "description"), release.dataset.description)]
+    texts: list[tuple[Place, str]] = [
+        (("changes",), release.changes),
+        (("dataset", "description"), release.dataset.description),
+    ]
     texts += [((*place, "description"), artifact.description or "") for artifact, place in places]
     for place, text in texts:
         for match in _HTML.finditer(_CODE.sub("", text)):

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from publisher import record
 from publisher.artifacts import DATABASE, KINDS, Artifact, Model
 from publisher.artifacts.base import Slug, Text, Triple
+from publisher.manifest.dataset import Dataset
 from publisher.manifest.scenes import MAIN, Scene
 from publisher.units import nanometres
 
@@ -31,35 +32,6 @@ def spelled(place: Place) -> str:
 
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Units = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm|m)$")]
-
-
-class Author(Model):
-    """Somebody who made the dataset."""
-
-    name: Text
-    orcid: Annotated[str, StringConstraints(pattern=r"^(https://orcid\.org/)?\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = (
-        None
-    )
-    affiliation: str | None = None
-
-
-class Dataset(Model):
-    """What the dataset is, in words for people and programs."""
-
-    name: Slug
-    """Slug: file names, scene titles."""
-    title: Text
-    description: Text
-    """Markdown; no HTML."""
-    license: Text
-    """SPDX identifier, such as CC-BY-4.0."""
-    authors: Annotated[tuple[Author, ...], Field(min_length=1)]
-    citation: str | None = None
-    doi: str | None = None
-    homepage: str | None = None
-    contact: str | None = None
-    keywords: tuple[str, ...] = ()
-    species: str | None = None
 
 
 class Space(Model):
@@ -153,6 +125,8 @@ class Site(Model):
 
     host: Literal["target", "none"] = "none"
     """`target` publishes it beside the data; a local target always has it."""
+    ro_crate: bool = False
+    """Whether the site describes the release as an RO-Crate, too."""
     project: Text | None = None
     """Folder of the MkDocs project; default: in the work folder beside the manifest."""
 
@@ -167,6 +141,8 @@ class _Head(Model):
     """A published final release never changes."""
     previous: Text | None = None
     """Manifest of the release before this one."""
+    changes: str = ""
+    """What is new in this version, for those who know the one before. Markdown; no HTML."""
     dataset: Dataset
     space: Space | None = None
     """Default space of every artifact."""

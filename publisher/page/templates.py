@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from publisher import words
-from publisher.page import safe, view
+from publisher.page import cite, safe, view
 from publisher.resources import folder
 
 
@@ -50,6 +50,9 @@ def _environment() -> Environment:
         "zip": lambda left, right: list(zip(left, right, strict=True)),
         "grid": view.grid,
         "bounds_nm": view.bounds_nm,
+        "bare_doi": cite.bare,
+        "slug": lambda value: re.sub(r"[^A-Za-z0-9-]", "-", str(value)),
+        "spaced": lambda value: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(value)).capitalize(),
     }
     return made
 

@@ -17,6 +17,7 @@ from publisher.record import Described, Record, record_key
 
 GROUPS = ("Image data", "Annotations", "Connectivity", "Skeletons", "Meshes", "Database")
 LISTED = 40  # files of a folder that are listed one by one
+SUMMED = 1_000  # files of a folder whose digests go into SHA256SUMS one by one
 _MESH = re.compile(r".*/(\d+)(?::0|\.index)")
 
 
@@ -29,7 +30,7 @@ def nothing(_: str) -> None:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the inventory adds to an artifact. Memory: at most `LISTED` entries an artifact."""
+    """What the inventory adds to an artifact. Memory: at most `SUMMED` entries an artifact."""
 
     single: Entry | None = None
     files: list[Entry] = field(default_factory=list)
@@ -46,6 +47,7 @@ class View:
     single: bool = False
     entry: Entry | None = None
     files: tuple[Entry, ...] = ()  # of a folder of few files; empty where there are more
+    summed: tuple[Entry, ...] = ()  # its objects, where they are few enough to have their digests listed
     mesh: str = ""  # a segment that has a mesh
     gzipped: bool = False  # whether some object is stored with Content-Encoding: gzip
 
@@ -78,6 +80,8 @@ class Book:
     base: Place
     views: tuple[View, ...]
     read: Read = nothing
+    scenes: tuple[Entry, ...] = ()  # the objects that open in the viewer
+    page: str = ""  # the public address of its download page, where that is known
 
     @property
     def groups(self) -> tuple[tuple[str, tuple[View, ...]], ...]:
@@ -108,17 +112,23 @@ def book(record: Record, base: Place, entries: Iterable[Entry], read: Read = not
     """
     seen = {item.name: _Seen() for item in record.artifacts}
     singles = {item.key: item.name for item in record.artifacts if is_single(item)}
+    keys = {scene.key for scene in record.scenes}
+    scenes = []
     for entry in entries:
+        if entry.key in keys:
+            scenes.append(entry)
         found = seen.get(entry.artifact)
         if found is not None:
             _note(found, entry, single=entry.key in singles)
-    return Book(record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts), read)
+    return Book(
+        record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts), read, tuple(scenes)
+    )
 
 
 def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:
     if single:
         seen.single = entry
-    if len(seen.files) <= LISTED:
+    if len(seen.files) <= SUMMED:
         seen.files.append(entry)
     seen.gzipped = seen.gzipped or entry.headers.content_encoding is not None
     if not seen.mesh and (match := _MESH.fullmatch(entry.key)):
@@ -135,6 +145,7 @@ def _view(item: Described, base: Place, seen: _Seen) -> View:
         single=is_single(item),
         entry=seen.single,
         files=tuple(seen.files) if listed else (),
+        summed=tuple(seen.files) if len(seen.files) <= SUMMED else (),
         mesh=seen.mesh,
         gzipped=seen.gzipped,
     )
