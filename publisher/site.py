@@ -96,7 +96,7 @@ def render(
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
         links = [(title, name.replace(".md", ".html")) for name, title in titles.items()]
-        _write_documents(project, (*papers, *documents.around(card, papers, links)))
+        write_documents(project, (*papers, *documents.around(card, papers, links)))
         extra = {
             "frames": frames(shown),
             "feed": documents.FEED if editions else "",
@@ -165,7 +165,7 @@ def _hand_written(docs: Path, titles: Mapping[str, str]) -> dict[str, str]:
     return {name: Path(name).stem.replace("-", " ").capitalize() for name in names if name not in titles}
 
 
-def _write_documents(project: Path, made: Iterable[Document]) -> None:
+def write_documents(project: Path, made: Iterable[Document]) -> None:
     """Write the documents, and remove those of a former run. One that somebody has changed or added is theirs: it stays."""
     path = project / PAPERS
     known: dict[str, list[str]] = json.loads(path.read_text()) if path.is_file() else {}

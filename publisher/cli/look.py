@@ -77,7 +77,9 @@ def site(
         made = finish.build_site(manifest, target, out.resolve() if out else None)
         screen.say(f"{count(made.pages, 'page')} in {made.out}", "green")
         screen.warn(made.lacks)
-        screen.finish(out=str(made.out), pages=made.pages, files=made.files, lacks=[each.message for each in made.lacks])
+        screen.finish(
+            out=str(made.out), pages=made.pages, files=made.files, lacks=[each.message for each in made.lacks]
+        )
 
 
 def serve(

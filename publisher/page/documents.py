@@ -49,7 +49,7 @@ def left_out(made: Sequence[Document]) -> tuple[Problem, ...]:
             reasons.setdefault(document.lacks, []).append(document.name.rpartition("/")[2])
     verb = {True: "is", False: "are"}
     return tuple(
-        Problem("", f"{', '.join(names)} {verb[len(names) == 1]} left out: {why}", "see docs/metadata.md")
+        Problem("", f"{', '.join(names)} {verb[len(names) == 1]} left out: {why}", "add it, or do without them")
         for why, names in reasons.items()
     )
 
@@ -60,7 +60,7 @@ def _formats(card: Card, *, ro_crate: bool) -> Iterator[Document]:
     ) -> Document:
         return Document(f"{FOLDER}/{name}", title, b"" if lacks else _bytes(make(card)), lacks)
 
-    yield made("citation.txt", "Citation, as text", lambda card: f"{cite.citation(card.book.record)}\n")
+    yield made("citation.txt", "Citation, as text", _citations)
     yield made("citation.bib", "Citation, for BibTeX", bibtex)
     yield made("citation.ris", "Citation, for reference managers (RIS)", ris.ris)
     yield made("CITATION.cff", "Citation File Format", cff.cff)
@@ -72,6 +72,11 @@ def _formats(card: Card, *, ro_crate: bool) -> Iterator[Document]:
     if ro_crate:
         yield made("ro-crate-metadata.json", "RO-Crate", rocrate.rocrate, jsonld.lacking(card))
     yield made("SHA256SUMS", "Digests, for sha256sum -c", sums.sums, sums.lacking(card))
+
+
+def _citations(card: Card) -> str:
+    record = card.book.record
+    return "".join(f"{text}\n" for text in dict.fromkeys((cite.citation(record), cite.of_dataset(record))))
 
 
 def _bytes(made: bytes | str | Mapping[str, Any]) -> bytes:

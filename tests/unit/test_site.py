@@ -30,10 +30,11 @@ from publisher.facts import (
     VolumeFacts,
 )
 from publisher.objects import Drawn, Entry, Finding, Headers, Report
-from publisher.page import cite, examples, places, safe
+from publisher.page import cite, examples, licences, places, safe
 from publisher.page.pages import figures, frames, pages, settings
+from publisher.page.releases import Edition
 from publisher.page.view import Book, book
-from publisher.record import Access, Described, InventoryRef, Record, SceneRef, Space
+from publisher.record import Access, Described, InventoryRef, Record, ReleaseRef, SceneRef, Space
 
 BASE = "https://data.example.org/da1"
 EM = Space("hemibrain EM", (8.0, 8.0, 8.0), "nm")
@@ -326,13 +327,13 @@ def harmless(page: Reading) -> None:
     for tag, attributes in page.tags:
         source = attributes.pop("src", None)
         assert (tag in ALLOWED_TAGS and source is None) or (
-            tag == "img" and re.fullmatch(r"renders/[\w.%~-]+", source or "")
+            tag == "img" and re.fullmatch(r"renders/[\w.%~-]+|metadata/licence\.svg", source or "")
         ), (tag, source, attributes)
         assert not [name for name in attributes if name.startswith("on") or name == "srcdoc"], attributes
         assert attributes.get("style", "text-align: right;") == "text-align: right;"
         href = attributes.get("href") or "#"
         assert href.startswith(("#", "https://", "http://", "mailto:")) or re.fullmatch(
-            r"[a-z-]+\.(html|md)(#.*)?", href
+            r"[a-z-]+\.(html|md)(#.*)?|metadata/[A-Za-z0-9.-]+|feed\.xml", href
         ), href
 
 
@@ -600,7 +601,7 @@ def test_figures_are_the_records() -> None:
     ],
 )
 def test_licences(spdx: str, url: str) -> None:
-    assert cite.licence_url(spdx) == url
+    assert licences.url(spdx) == url
 
 
 def test_citation() -> None:
@@ -610,11 +611,6 @@ def test_citation() -> None:
         == "Ada Lovelace (2026). Hemibrain DA1 projection neurons, version v0.9. https://doi.org/10.7554/eLife.57443"
     )
     assert cite.citation(replace(shown, dataset={**shown.dataset, "citation": "As we say."})) == "As we say."
-    odd = replace(shown, dataset={**shown.dataset, "title": r"100% of {A} & B_c \d", "doi": "https://doi.org/10.1/x"})
-    entry = cite.bibtex(odd)
-    assert r"title = {{100\% of \{A\} \& B\_c \textbackslash{}d}}" in entry
-    assert "doi = {10.1/x}" in entry
-    assert entry.count("{") - entry.count(r"\{") == entry.count("}") - entry.count(r"\}")
 
 
 REPORT = Report(BASE, "v0.9", "sample", "2026-11-21T10:11:12+00:00", 4_321, 987_654_321, 120, 7_654_321)
@@ -771,7 +767,17 @@ def test_a_release_of_others_data_alone() -> None:
 def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
     dataset = dict.fromkeys(
         ("title", "description", "license", "citation", "doi", "homepage", "contact", "species"), payload
-    ) | {"name": "x", "authors": [{"name": payload, "orcid": payload, "affiliation": payload}], "keywords": [payload]}
+    ) | {
+        "publisher": payload,
+        "technique": payload,
+        "funding": [dict.fromkeys(("funder", "award", "title", "url"), payload)],
+        "related": [dict.fromkeys(("doi", "url", "relation", "title"), payload)],
+    }
+    dataset |= {
+        "name": "x",
+        "authors": [{"name": payload, "orcid": payload, "affiliation": payload}],
+        "keywords": [payload],
+    }
     column = Column(payload, payload, 0, payload, payload, payload)
     properties = (
         AnnotationProperty(payload, payload, payload),
@@ -816,7 +822,11 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
     drawn = Drawn("main", payload, payload, 1, (payload,), (payload, f"{payload}.png"))
     found = (Finding(payload, "error", payload, payload),)
     report = replace(REPORT, checked_at=payload, depth=payload, findings=found, scenes=(drawn,))
-    made = pages(a_book(shown), report, None, frozenset(drawn.pictures))
+    ref = ReleaseRef(payload, payload, payload, payload, f"{payload}/record.json")
+    old = replace(shown, changes=payload)
+    other = Edition(ref, places.target(BASE).at(ref.record), latest=True, this=False, record=old, page=None)
+    made = pages(a_book(shown), report, None, frozenset(drawn.pictures), (), (other,))
+    assert "releases.md" in made
     for text, _ in made.values():
         harmless(read(text.split("---\n", 2)[2]))
     for example in all_examples(a_book(shown)):

@@ -6,11 +6,16 @@ import re
 
 from publisher.page.metadata.card import Card, Person
 
-# Control words end in {}, so that what follows is not taken for a part of their names.
-_SPECIAL = str.maketrans(
-    {char: f"\\{char}" for char in "{}%&#_$"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
+# Control words end in {}, so that what follows is not taken for a part of their names. BibTeX counts braces before TeX
+# reads anything, so an escaped one would still open or close.
+_WORDS = {
+    "\\": "textbackslash",
+    "~": "textasciitilde",
+    "^": "textasciicircum",
+    "{": "textbraceleft",
+    "}": "textbraceright",
+}
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "%&#_$"} | {c: f"\\{word}{{}}" for c, word in _WORDS.items()})
 
 
 def bibtex(card: Card) -> str:
