@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 from publisher import manifest, record, scene, site, verify, work
 from publisher.audit.drift import drift
@@ -17,6 +15,7 @@ from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
+from publisher.page import places
 from publisher.progress import SILENCE, Progress
 from publisher.record import Access, Record
 from publisher.render import Rendered, render
@@ -198,6 +197,7 @@ def site_of_live(run: Run, live: Record, report: Report | None, out: Path | None
 def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
     release = run.manifest.release
     project = run.manifest.folder / release.site.project if release.site.project else run.folder / "site"
+    here = run.root is not None and out.is_relative_to(run.root)
     midnight = dt.datetime.combine(release.date, dt.time(), dt.UTC)
     return site.render(
         live,
@@ -209,19 +209,11 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
         # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
         hosting=site.Hosting(
             run.target.url,
-            "../.." if run.root and out.is_relative_to(run.root) else None,
+            "../.." if here else None,
             run.target.endpoint if isinstance(run.target, Bucket) else None,
             pictures(run, live),
             run.target.read,
-            page=_public(run, live),
+            page=places.public(f"{live.public_url}/site/{live.release}/") if here else "",
             ro_crate=release.site.ro_crate,
         ),
     )
-
-
-def _public(run: Run, live: Record) -> str:
-    """Return the address of a site that lies in a folder whose address others can reach; "" where nobody knows it."""
-    host = urlsplit(live.public_url).hostname or ""
-    far = host and host != "localhost" and not host.startswith("127.") and host != "::1"
-    plain = re.fullmatch(r"https?://[A-Za-z0-9._~%+:@,=/-]+", live.public_url)
-    return f"{live.public_url}/site/{live.release}/" if run.root and far and plain else ""

@@ -172,7 +172,7 @@ def write_documents(project: Path, made: Iterable[Document]) -> None:
     wanted = {document.name: document.data for document in made if document.data}
     digests = {name: [_digest(data)] for name, data in wanted.items()}
     # Until all is done, both are ours: a run that is killed leaves nothing that the next would take for somebody's own.
-    both = {name: known.get(name, []) + digests.get(name, []) for name in {*known, *wanted}}
+    both = {name: list(dict.fromkeys(known.get(name, []) + digests.get(name, []))) for name in {*known, *wanted}}
     work.write_file(path, json.dumps(both, indent=1, sort_keys=True).encode())
     for name, ours in both.items():
         place = project / "docs" / name

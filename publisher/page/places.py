@@ -10,6 +10,7 @@ _GCS = "https://storage.googleapis.com/"
 _GCS_HOST = re.compile(r"(?P<bucket>.+)\.storage\.googleapis\.com")
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:dualstack\.)?(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
 _VIEWER = "https://neuroglancer-demo.appspot.com/#!"
+_PLAIN = re.compile(r"https?://[A-Za-z0-9._~%+:@,=/-]+")
 _FORMAT = re.compile(r"^(precomputed|n5|zarr|zarr2|zarr3)://(?=[a-z0-9+]+://)")
 
 
@@ -101,3 +102,10 @@ def viewer(scene: Place) -> str:
     """Return the address that opens a scene in the public Neuroglancer; gs:// needs no CORS there, and is shorter."""
     google = scene.scheme == "gs" and not scene.endpoint
     return _VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if google else scene.url)
+
+
+def public(url: str) -> str:
+    """Return an address that others than this machine may reach, and that is plain enough for any document; else ""."""
+    host = urlsplit(url).hostname or ""
+    own = host in {"", "localhost", "::1"} or host.startswith("127.") or host.endswith(".localhost")
+    return url if not own and _PLAIN.fullmatch(url) else ""

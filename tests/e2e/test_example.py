@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import requests
 import tensorstore as ts
 from cloudvolume import CloudVolume, Skeleton
 
+from tests import catalogues
 from tests.e2e.conftest import Release, publisher
 
 BODIES = (722817260, 754534424, 754538881, 1734350788, 1734350908)
@@ -140,3 +143,26 @@ def test_scene_command(published: Release) -> None:
     stored = json.loads((published.target / "v0.9/hemibrain-da1-v0.9.json").read_text())
     assert stored == json.loads(sources.replace(":1234", ":8000"))
     assert scene["state"]["dimensions"] == {axis: [8e-9, "m"] for axis in "xyz"}
+
+
+def test_the_site_describes_the_release_to_catalogues(published: Release) -> None:
+    site = published.target / "site" / "v0.9"
+    read = {path.name: path.read_text(encoding="utf-8") for path in (site / "metadata").iterdir()}
+    assert catalogues.dataset((site / "index.html").read_text(encoding="utf-8")) == []
+    assert catalogues.croissant(read["croissant.json"]) == []
+    assert catalogues.cff(read["CITATION.cff"]) == []
+    assert catalogues.bibtex(read["citation.bib"])[0] == []
+    assert catalogues.ris(read["citation.ris"])[0] == []
+    assert catalogues.datapackage(read["datapackage.json"]) == []
+    assert catalogues.feed((site / "feed.xml").read_bytes()) == []
+    assert "datacite.json" not in read  # the manifest names no publisher, and nobody makes one up
+    tables = {each["@id"]: each for each in json.loads(read["croissant.json"])["distribution"]}
+    feather = "v0.9/connectome-data/flat-connectome/body-stats-hemibrain-da1-v0.9.feather"
+    data = (published.target / feather).read_bytes()
+    assert tables["body-stats"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert tables["body-stats"]["contentSize"] == f"{len(data)} B"
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "--ignore-missing", site / "metadata" / "SHA256SUMS"],
+        cwd=published.target / "v0.9", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout

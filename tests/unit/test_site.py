@@ -473,6 +473,22 @@ def test_where_others_host(address: str, url: str, store: str) -> None:
     assert (place.url, place.store) == (url, store)
 
 
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("https://data.example.org/da1/site/v1/", True),
+        ("http://10.1.2.3:9000/site/", True),
+        ("http://127.0.0.1:8000/site/v1/", False),
+        ("http://localhost/site/", False),
+        ("http://[::1]:8000/", False),
+        ('https://x.example/"onload=alert(1)', False),
+        ("/site/v1/", False),
+    ],
+)
+def test_what_others_can_reach(address: str, reached: bool) -> None:  # noqa: FBT001
+    assert places.public(address) == (address if reached else "")
+
+
 def test_scenes_open_by_their_short_address_where_there_is_one() -> None:
     viewer = "https://neuroglancer-demo.appspot.com/#!"
     assert places.viewer(places.target("https://x.example").at("v1/s.json")) == f"{viewer}https://x.example/v1/s.json"
