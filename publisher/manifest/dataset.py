@@ -72,7 +72,7 @@ class Dataset(Model):
     authors: Annotated[tuple[Author, ...], Field(min_length=1)]
     citation: str | None = None
     """How to cite it, where that is not authors, year, title and version: a paper, most often."""
-    doi: str | None = None
+    doi: Doi | None = None
     """DOI of this very dataset; that of a paper belongs to `related`."""
     homepage: str | None = None
     contact: str | None = None

@@ -291,6 +291,54 @@ def test_what_is_html(text: str, tmp_path: Path) -> None:
     assert [problem.message.split(":")[0] for problem in found] == ["description has HTML in it"]
 
 
+MADE_BY = """\
+changes: Two *more* neurons.
+dataset:
+  name: demo
+  title: Demo
+  description: A demo.
+  license: CC0-1.0
+  authors: [{name: "Lovelace, Ada", type: person}]
+  doi: https://doi.org/10.5281/zenodo.1
+  publisher: Engines
+  technique: FIB-SEM
+  funding: [{funder: Royal Society, award: "1", url: "https://example.org/1"}]
+  related: [{doi: 10.1000/paper, relation: IsDescribedBy}, {url: "https://example.org", relation: IsDerivedFrom}]
+"""
+
+
+def made_by(old: str = "", new: str = "") -> str:
+    assert old in MADE_BY
+    return "schema: 1\nversion: v1\ndate: 2026-01-01\nstatus: draft\n" + MADE_BY.replace(old, new)
+
+
+def test_who_made_it_and_who_paid(tmp_path: Path) -> None:
+    release = load(tmp_path, made_by()).release
+    assert release.changes == "Two *more* neurons."
+    assert [each.relation for each in release.dataset.related] == ["IsDescribedBy", "IsDerivedFrom"]
+    assert release.dataset.funding[0].funder == "Royal Society"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("https://doi.org/10.5281/zenodo.1", "zenodo 1", "doi 'zenodo 1' must be a DOI such as 10.5281/zenodo.1234"),
+        ("IsDescribedBy", "IsDescribedIn", "did you mean 'IsDescribedBy'?"),
+        ("doi: 10.1000/paper, ", "", "give one of doi and url"),
+        (
+            "https://example.org/1",
+            "example.org",
+            "url 'example.org' must be an address such as https://example.org/page",
+        ),
+        ("type: person", "type: robot", "type is 'robot', but must be 'person' or 'group'"),
+        ("Two *more*", "Two <b>more</b>", "changes has HTML in it"),
+    ],
+)
+def test_mistakes_in_who_made_it(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, made_by(old, new))
+    assert message in found.message
+
+
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 
