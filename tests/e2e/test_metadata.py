@@ -41,7 +41,11 @@ MANIFEST: dict[str, Any] = {
     "space": {"name": "test space", "voxel_size": [8, 8, 8], "units": "nm"},
     "targets": {"local": {"url": "public", "public_url": PUBLIC}},
     "site": {"ro_crate": True},
-    "tables": [{"name": "bodies", "source": "bodies.csv", "columns": {"body": "Segment id.", "type": "Cell type."}}],
+    "tables": [
+        {"name": "bodies", "source": "bodies.csv", "columns": {"body": "Segment id.", "type": "Cell type."}},
+        {"name": "cells", "source": "bodies.csv", "format": "parquet"},
+        {"name": "raw", "source": "bodies.csv", "format": "source"},
+    ],
     "skeletons": [{"name": "skeletons", "source": "swc", "units": "8 nm"}],
     "files": [
         {"name": "notes", "source": "notes.txt", "key": "{version}/files/notes.txt"},
@@ -110,6 +114,39 @@ def test_each_document_is_what_its_readers_want(sites: Sites) -> None:
     assert catalogues.datacite_xml((sites.out / "metadata/datacite.xml").read_bytes()) == []
     assert catalogues.datapackage(sites.read("metadata/datapackage.json")) == []
     assert catalogues.feed((sites.out / "feed.xml").read_bytes()) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("table", ["cells", "raw"])
+def test_rows_are_loaded_by_croissant(sites: Sites, table: str) -> None:
+    import mlcroissant
+    import pandas as pd
+
+    data = json.loads(sites.read("metadata/croissant.json"))
+    (file,) = [each for each in data["distribution"] if each["@id"] == table]
+    path = sites.root / file["contentUrl"].removeprefix(f"{PUBLIC}/")
+    dataset = mlcroissant.Dataset(jsonld=data, mapping={table: path})
+    rows = [{key.rpartition("/")[2]: value for key, value in row.items()} for row in dataset.records(f"{table}-rows")]
+    assert [row["body"] for row in rows] == [7, 12]
+    assert rows[0]["type"] == b"PN"
+    assert pd.isna(rows[1]["type"])
+
+
+def test_rows_bytes_and_digest_are_checked_by_frictionless(sites: Sites) -> None:
+    import frictionless
+
+    data = json.loads(sites.read("metadata/datapackage.json"))
+    (table,) = [each for each in data["resources"] if each["name"] == "raw"]
+    table["path"] = table["path"].removeprefix(f"{PUBLIC}/")
+
+    def faults(**changed: Any) -> list[list[str]]:
+        resource = frictionless.Resource.from_descriptor(table | changed, basepath=str(sites.root))
+        return resource.validate().flatten(["type"])  # type: ignore[no-any-return]
+
+    assert faults() == []
+    assert faults(hash=f"sha256:{0:064d}") == [["hash-count"]]
+    assert faults(bytes=table["bytes"] + 1) == [["byte-count"]]
+    assert faults(schema={"fields": [{"name": "body", "type": "boolean"}, {"name": "type", "type": "string"}]})
 
 
 def test_the_site_map_names_every_page(sites: Sites) -> None:

@@ -36,6 +36,8 @@ _CONTEXT: dict[str, Any] = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "sc": "https://schema.org/",
 }  # fmt: skip
+# Besides its registered type, what those who load by Croissant know Parquet by; Arrow files they do not load.
+_LOADED_AS = {"application/vnd.apache.parquet": ["application/vnd.apache.parquet", "application/x-parquet"]}
 _TYPES = {
     "bool": "sc:Boolean",
     "string": "sc:Text",
@@ -91,7 +93,7 @@ def _file_object(file: File) -> dict[str, Any]:
         "description": file.title,
         "contentUrl": file.url,
         "contentSize": amount(file.size_bytes),
-        "encodingFormat": file.media_type,
+        "encodingFormat": _LOADED_AS.get(file.media_type, file.media_type),
         "sha256": file.sha256,
     }
 
