@@ -140,12 +140,16 @@ class AnnotationFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One file, or a folder of files, that is published as it is."""
+    """One file, or a folder of files, that is published as it is; a database says how it is loaded."""
 
     tree: bool
     media_type: str = ""
     server: str = ""  # the database server that a dump belongs to
     kind: Literal["file"] = "file"
+    form: Literal["", "store", "dump"] = ""  # of a database: neo4j's data folder, or archives of databases
+    databases: tuple[str, ...] = ()  # their names
+    import_arguments: str = ""  # the key of the file that tells neo4j-admin how to import the CSV files
+    imports: tuple[int, int] = (0, 0)  # how many of those hold nodes, and how many relationships
 
 
 Facts = Annotated[

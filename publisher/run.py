@@ -146,9 +146,9 @@ def reach(run: Run) -> Reach:
     return Reach(_opened(run.version, own), (record.RELEASES_KEY,), tuple(others))
 
 
-def _keys(key: str) -> tuple[str, str]:
-    """Return where an artifact's objects lie: at its key, and what is made beside a volume."""
-    return key, f"{key}-segment-properties"
+def _keys(key: str) -> tuple[str, ...]:
+    """Return where an artifact's objects lie: at its key, and what is made beside a volume or a database's CSV files."""
+    return key, f"{key}-segment-properties", f"{key}-import.txt"
 
 
 def _opened(version: str, keys: Iterable[str]) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import fcntl
+import filecmp
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,21 @@ def write_file(path: Path, data: bytes) -> None:
         part = path.with_name(f".{path.name}.part")
         part.write_bytes(data)
         part.replace(path)
+    except OSError as error:
+        raise trouble(error, path) from error
+
+
+def write_stream(path: Path, blocks: Iterable[bytes]) -> None:
+    """Write a file of any length whole or not at all; leave it alone where it holds these bytes already."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            file.writelines(blocks)
+        if path.is_file() and filecmp.cmp(path, part, shallow=False):
+            part.unlink()
+        else:
+            part.replace(path)
     except OSError as error:
         raise trouble(error, path) from error
 
