@@ -81,7 +81,10 @@ def _write_arguments(tree: Tree, path: Path) -> tuple[tuple[int, int], tuple[Pro
     write_stream(path, lines())
     hint = "headers are neo4j's: :ID and :LABEL, or :START_ID, :END_ID and :TYPE"
     warnings = [
-        Problem(f"{tree.path}/{name}", "is left out of the import: its header names neither nodes nor relationships", hint) for name in left
+        Problem(
+            f"{tree.path}/{name}", "is left out of the import: its header names neither nodes nor relationships", hint
+        )
+        for name in left
     ]
     what = "is left out of the import: neither its header nor its name tells the type of its relationships"
     warnings += [Problem(f"{tree.path}/{name}", what, "add a column :TYPE") for name in untyped]

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from publisher.facts import AnnotationFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, Triple, VolumeFacts
+from publisher.facts import AnnotationFacts, FileFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, Triple, VolumeFacts
+from publisher.page import databases
 from publisher.page.places import Place
+from publisher.page.services import examples as service_examples
 from publisher.page.templates import render
 from publisher.page.view import Book, View
-from publisher.record import Record
 
 Tab = Literal["Python", "R", "Command line"]
 EDGE = 64  # voxels of a block that examples read
@@ -34,7 +35,7 @@ def of(view: View, book: Book) -> tuple[Example, ...]:
 
     Where strangers are refused by the bucket, only those that readers with credentials can run.
     """
-    read = _external(view) if view.described.external else _read(view, book)
+    read = _external(view, book) if view.described.external else _read(view, book)
     shown = (*read, *_copy(view, book))
     if view.place.scheme and _private(book) and not view.described.external:
         shown = tuple(each for each in shown if each[1] in _WITH_CREDENTIALS)
@@ -43,7 +44,7 @@ def of(view: View, book: Book) -> tuple[Example, ...]:
 
 def services(book: Book) -> tuple[Example, ...]:
     """Return the examples of the services that serve the same data."""
-    return tuple(_made(name, title, template, given) for name, title, template, given in _services(book.record))
+    return tuple(_made(*each) for each in service_examples(book.record.programmatic))
 
 
 def _made(stem: str, title: str, template: str, values: Mapping[str, Any]) -> Example:
@@ -75,6 +76,8 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
         yield from _meshes(view, facts, book)
     elif isinstance(facts, AnnotationFacts) and facts.annotation_type == "POINT":  # cloud-volume 12 reads no others
         yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
+    elif isinstance(facts, FileFacts):
+        yield from databases.examples(view, book)
 
 
 def _volume(view: View, facts: VolumeFacts, book: Book) -> Iterator[_Shown]:
@@ -170,7 +173,7 @@ def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
         yield "cloud-volume", "meshes-cloudvolume.py", values
 
 
-def _external(view: View) -> Iterator[_Shown]:
+def _external(view: View, book: Book) -> Iterator[_Shown]:
     words = str(view.stated["format"] or "").casefold()
     if view.described.section == "volumes":
         form = next((kind for kind in ("n5", "zarr3", "zarr") if kind in f"{words} {view.described.external[:8]}"), "")
@@ -179,6 +182,8 @@ def _external(view: View) -> Iterator[_Shown]:
     elif view.described.section == "tables":
         form = next((kind for kind in ("parquet", "csv") if view.place.name.endswith(f".{kind}")), "feather")
         yield from _table(view.place, form, tuple(view.stated["columns"] or ()))
+    elif view.described.section == "database":
+        yield from databases.examples(view, book)
 
 
 def _copy(view: View, book: Book) -> Iterator[_Shown]:
@@ -204,17 +209,3 @@ def _copy(view: View, book: Book) -> Iterator[_Shown]:
 
 
 _TOOLS = {"gs": "gcloud, gsutil or rclone", "s3": "aws, s5cmd or rclone"}
-
-
-def _services(record: Record) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    given = {name: value for name, value in record.programmatic.items() if value}
-    if neuprint := given.get("neuprint"):
-        neuprint = {"example": None} | neuprint
-        yield "neuprint", "neuprint-python", "neuprint.py", neuprint
-        yield "neuprint", "navis", "navis.py", neuprint
-        yield "neuprint", "neuprintr", "neuprint.R", neuprint
-    if name := given.get("flybrains"):
-        yield "flybrains", "navis-flybrains", "flybrains.py", {"name": name}
-    for service, title in (("dvid", "DVID"), ("bossdb", "intern"), ("cave", "CAVEclient")):
-        if value := given.get(service):
-            yield service, title, f"{service}.py", {"channel": None} | value

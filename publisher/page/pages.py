@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
 from publisher.objects import Drawn, Mirror, Report
-from publisher.page import cite, documents, examples, licences, places, safe
+from publisher.page import cite, documents, examples, licences, places, safe, services
 from publisher.page.documents import Document
 from publisher.page.examples import Example
 from publisher.page.metadata import card
@@ -218,7 +218,12 @@ def _download(book: Book) -> dict[str, Any]:
         )
         for view in book.views
     }
-    return {"sections": sections, "services": examples.services(book), "firsts": _firsts(book, by_view)}
+    return {
+        "sections": sections,
+        "services": services.services(book.record.programmatic),
+        "served": examples.services(book),
+        "firsts": _firsts(book, by_view),
+    }
 
 
 def _firsts(book: Book, by_view: Mapping[str, tuple[Example, ...]]) -> list[tuple[View, Example]]:

@@ -555,7 +555,8 @@ def test_examples_name_what_is_there() -> None:
     assert '"https://storage.googleapis.com/flyem-male-cns/em/em-clahe-jpeg/"' in text["em-clahe-external-volume.py"]
     assert "gcloud storage cp --recursive gs://flyem-male-cns/em/em-clahe-jpeg ." in text["em-clahe-copy-gs.sh"]
     assert "read_feather" in text["weights-table-pandas.py"]
-    assert not [name for name in text if name.startswith("neo4j") and "copy" not in name]
+    assert [name for name in text if name.startswith("neo4j") and "copy" not in name] == ["neo4j-neo4j-serve.sh"]
+    assert "    neo4j:4.4.16\n" in text["neo4j-neo4j-serve.sh"]
 
 
 def test_meshes_without_their_volume() -> None:
@@ -589,7 +590,7 @@ def test_services_have_examples_only_where_they_are_named() -> None:
     assert examples.services(a_book(a_record(programmatic={}))) == ()
     assert examples.services(a_book(a_record(programmatic={"neuprint": None, "dvid": None}))) == ()
     names = [example.name for example in examples.services(a_book(a_record(programmatic={"dvid": SERVICES["dvid"]})))]
-    assert names == ["dvid-dvid.py"]
+    assert names == ["dvid-dvid.py", "dvid-dvid.sh"]
     bare = a_book(a_record(programmatic={"neuprint": {"server": "https://x.example", "dataset": "d"}}))
     assert "fetch_custom" in examples.services(bare)[0].text
     page("download.md", bare.record)
@@ -700,6 +701,7 @@ def test_download_has_the_groups_in_their_order() -> None:
     assert tabs == [
         "Python",
         "R",
+        "Command line",
         "Image data",
         "Annotations",
         "Connectivity",
