@@ -74,6 +74,8 @@ class Stated(Model):
     """How chunks are compressed, such as jpeg."""
     server: str | None = None
     """The database server that a dump belongs to, such as neo4j 4.4.16."""
+    example: int | None = None
+    """A segment that examples read."""
     note: str | None = None
 
 

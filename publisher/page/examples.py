@@ -13,6 +13,7 @@ from publisher.page.places import Place
 from publisher.page.services import examples as service_examples
 from publisher.page.templates import render
 from publisher.page.view import Book, View
+from publisher.units import is_length, nanometres
 
 Tab = Literal["Python", "R", "Command line"]
 EDGE = 64  # voxels of a block that examples read
@@ -154,13 +155,17 @@ def _table_in_bucket(place: Place, form: str, columns: tuple[str, ...], *, anony
 def _skeletons(view: View, facts: SkeletonFacts) -> Iterator[_Shown]:
     if not facts.ids:
         return
+    folder = view.place.at("skeletons-precomputed").url
     values = {"url": view.place.url, "segment": facts.ids[0], "unit_nm": facts.swc_unit_nm}
     if "swc" in facts.formats:
         yield "SWC with pandas", "skeletons-swc.py", values
     if "precomputed" in facts.formats:
-        yield "Precomputed with cloud-volume", "skeletons-cloudvolume.py", values
+        yield "Precomputed with cloud-volume", "skeletons-cloudvolume.py", values | {"url": folder}
     if "swc" in facts.formats:
+        swc = values | {"url": f"{view.place.url}/skeletons-swc", "segments": facts.ids[:3]}
+        yield "SWC with navis", "skeletons-navis.py", swc
         yield "SWC with base R", "skeletons-swc.R", values
+        yield "SWC with nat", "skeletons-nat.R", swc
 
 
 def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
@@ -168,9 +173,12 @@ def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
     volume = book.named(facts.segmentation)
     if volume and isinstance(volume.described.facts, VolumeFacts) and volume.described.facts.format == "precomputed":
         folder = posixpath.relpath(view.described.key, volume.described.key)
-        yield "cloud-volume", "meshes-cloudvolume.py", values | {"volume": volume.place.url, "folder": folder}
+        inside = values | {"volume": volume.place.url, "folder": folder}
+        yield "cloud-volume", "meshes-cloudvolume.py", inside
+        yield "navis", "meshes-navis.py", inside
     elif view.place.url.count(view.place.name) == 1:  # else cloud-volume 12 takes the wrong part for the folder
         yield "cloud-volume", "meshes-cloudvolume.py", values
+        yield "navis", "meshes-navis.py", values
 
 
 def _external(view: View, book: Book) -> Iterator[_Shown]:
@@ -179,11 +187,28 @@ def _external(view: View, book: Book) -> Iterator[_Shown]:
         form = next((kind for kind in ("n5", "zarr3", "zarr") if kind in f"{words} {view.described.external[:8]}"), "")
         values = {"url": view.place.url, "format": form or "precomputed"}
         yield "TensorStore", "external-volume.py", values
+        if not form:
+            yield "cloud-volume", "external-cloudvolume.py", values
+    elif view.described.section == "skeletons":
+        yield from _external_skeletons(view, words)
     elif view.described.section == "tables":
         form = next((kind for kind in ("parquet", "csv") if view.place.name.endswith(f".{kind}")), "feather")
         yield from _table(view.place, form, tuple(view.stated["columns"] or ()))
     elif view.described.section == "database":
         yield from databases.examples(view, book)
+
+
+def _external_skeletons(view: View, words: str) -> Iterator[_Shown]:
+    segment, unit = view.stated["example"], view.stated["units"]
+    values = {"url": view.place.url, "segment": segment, "segments": (str(segment),)}
+    if not segment:
+        return
+    if "swc" in words and unit and is_length(unit):
+        values["unit_nm"] = nanometres(unit)
+        yield "SWC with navis", "skeletons-navis.py", values
+        yield "SWC with nat", "skeletons-nat.R", values
+    elif "precomputed" in words:
+        yield "Precomputed with cloud-volume", "skeletons-cloudvolume.py", values
 
 
 def _copy(view: View, book: Book) -> Iterator[_Shown]:
