@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
 from publisher.objects import Drawn, Mirror, Report
-from publisher.page import cite, documents, examples, licences, places, safe, services
+from publisher.page import cite, documents, examples, layers, licences, places, safe, services
 from publisher.page.documents import Document
 from publisher.page.examples import Example
 from publisher.page.metadata import card
@@ -212,9 +212,14 @@ def figures(book: Book) -> tuple[Figure, ...]:
 
 def _download(book: Book) -> dict[str, Any]:
     by_view = {view.described.name: examples.of(view, book) for view in book.views}
+    looked = layers.look(book) if book.record.access.mode == "public" else {}
     sections = {
         view.described.name: render(
-            "site/artifact.md.jinja", view=view, book=book, examples=by_view[view.described.name]
+            "site/artifact.md.jinja",
+            view=view,
+            book=book,
+            examples=by_view[view.described.name],
+            looked=looked.get(view.described.name),
         )
         for view in book.views
     }

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 _GCS = "https://storage.googleapis.com/"
 _GCS_HOST = re.compile(r"(?P<bucket>.+)\.storage\.googleapis\.com")
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:dualstack\.)?(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
-_VIEWER = "https://neuroglancer-demo.appspot.com/#!"
+VIEWER = "https://neuroglancer-demo.appspot.com/#!"
 _PLAIN = re.compile(r"https?://[A-Za-z0-9._~%+:@,=/-]+")
 _FORMAT = re.compile(r"^(precomputed|n5|zarr|zarr2|zarr3)://(?=[a-z0-9+]+://)")
 
@@ -101,7 +101,7 @@ def external(given: str) -> Place:
 def viewer(scene: Place) -> str:
     """Return the address that opens a scene in the public Neuroglancer; gs:// needs no CORS there, and is shorter."""
     google = scene.scheme == "gs" and not scene.endpoint
-    return _VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if google else scene.url)
+    return VIEWER + (f"gs://{quote(scene.bare, safe='/')}" if google else scene.url)
 
 
 def public(url: str) -> str:
