@@ -28,6 +28,16 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """The least and the greatest value of the voxels of one scale, all of which were read."""
+
+    low: int | float
+    high: int | float
+    scale: str  # its key
+    absent: bool = False  # whether chunks are not stored, which count as zeros
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeFacts:
     """An array: its format, what a voxel is, and its scales, finest first."""
 
@@ -44,6 +54,8 @@ class VolumeFacts:
     regions: tuple[tuple[str, str], ...] = ()  # label and name of each, where the labels are named regions
     contrast: tuple[float, float] | None = None  # values of an image that are best shown black and white
     kind: Literal["volume"] = "volume"
+    # Measured where tensorstore is installed: a machine without it stages the same release all the same.
+    values: Values | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

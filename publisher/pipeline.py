@@ -225,6 +225,10 @@ def _planned(run: Run, staged: Staged, depth: Depth, progress: Progress) -> tupl
         run.health = found(made.marks if made else {})
     _refuse(run, staged, problems)
     assert made is not None
+    assert run.staged is not None
+    if depth != "quick":
+        artifacts = health.with_values(staged.trees, staged.artifacts, run.folder, reread=_reread(run))
+        run.staged = replace(run.staged, artifacts=artifacts)
     return live, made
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from publisher.aside import aside
 from publisher.errors import Problem
+from publisher.facts import VolumeFacts
 from publisher.health import referring
 from publisher.health.gathered import WORST
 from publisher.health.memory import Memory, fingerprint
@@ -120,6 +121,18 @@ def looking(
     look = partial(check, trees, artifacts, depth=depth, work=work, reread=reread)
     with aside(lambda told: look(progress=told), progress) as found:
         yield lambda _: found()
+
+
+def with_values(
+    trees: Iterable[Tree], artifacts: Iterable[Described], work: Path, *, reread: bool = False
+) -> tuple[Described, ...]:
+    """Return the artifacts with the least and the greatest value of each volume's coarsest scale, where that is small."""
+    artifacts = tuple(artifacts)
+    if not any(isinstance(artifact.facts, VolumeFacts) for artifact in artifacts):
+        return artifacts
+    from publisher.health import values  # noqa: PLC0415 - for releases with volumes alone
+
+    return values.measured(subjects(trees, artifacts), artifacts, work, reread=reread)
 
 
 def problems(findings: Iterable[Finding], severity: Severity, trees: Iterable[Tree]) -> tuple[Problem, ...]:

@@ -57,6 +57,10 @@ class Labels:
 
     def read(self, box: Box) -> NDArray[np.uint64]:
         """Return the labels (x, y, z) of a box; raise Unreadable where they cannot be."""
+        return self.voxels(box).astype(np.uint64, copy=False)
+
+    def voxels(self, box: Box) -> NDArray[Any]:
+        """Return the voxels (x, y, z) of a box in their own type; raise Unreadable where they cannot be."""
         try:
             if self._memory is not None:
                 for name in self._chunks(box):
@@ -65,7 +69,7 @@ class Labels:
             read = self._store[where].read(order="F").result()  # as chunks have them: no transposing
         except (ValueError, OSError, zlib.error, RuntimeError) as error:
             raise Unreadable(f"it cannot be read: {str(error).splitlines()[0][:200]}") from None
-        return np.asarray(read).astype(np.uint64, copy=False)
+        return np.asarray(read)
 
     def chunks(self) -> Iterator[Box]:
         """Yield the box of each chunk of the grid; of those that have a file each, only what is there."""
