@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -213,7 +214,7 @@ def _external_skeletons(view: View, words: str) -> Iterator[_Shown]:
 
 def _copy(view: View, book: Book) -> Iterator[_Shown]:
     item, place = view.described, view.place
-    single = view.single or (bool(item.external) and item.section in {"tables", "files"} and "." in place.name)
+    single = view.single or (bool(item.external) and _is_file(item.section, place.name))
     values: dict[str, Any] = {"place": place, "single": single, "gzipped": view.gzipped, "name": item.name}
     values["anonymous"] = bool(item.external) or not _private(book)
     if single:
@@ -233,4 +234,10 @@ def _copy(view: View, book: Book) -> Iterator[_Shown]:
         )
 
 
+def _is_file(section: str, name: str) -> bool:
+    """Whether what others host is one object, as far as its name tells; folders have dots in their names, too."""
+    return "." in name if section in {"tables", "files"} else _ARCHIVE.search(name) is not None
+
+
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|zst|dump)$")
 _TOOLS = {"gs": "gcloud, gsutil or rclone", "s3": "aws, s5cmd or rclone"}

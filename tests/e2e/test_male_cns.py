@@ -5,21 +5,18 @@ The lists are what the project's own download page names; they are written out, 
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.described import ROOT, Made, build, environment, leads_to, missing, publisher, section
+
 MANIFEST = ROOT / "releases" / "male-cns-v0.9.yaml"
 
 TABLES = "https://storage.googleapis.com/flyem-male-cns/v0.9/connectome-data/flat-connectome"
@@ -161,181 +158,25 @@ FACTS = {
 }
 FAULTS = ("api_token", "gs//", "storage.cloud.google.com", "](", "{ width")
 
-NO_NETWORK = '''
-"""Refuse every connection and name look-up that would leave this machine, and remember that it was tried."""
-import os
-import socket
-
-LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "", None}
-
-
-def refuse(what):
-    with open(os.environ["TRIED"], "a", encoding="utf-8") as file:
-        file.write(f"{what}\\n")
-    raise OSError(f"no network here: {what}")
-
-
-def guarded(method):
-    def connect(self, address):
-        if self.family != socket.AF_UNIX and address[0] not in LOCAL:
-            refuse(address)
-        return method(self, address)
-    return connect
-
-
-def look_up(host, *rest, **more):
-    if (host.decode() if isinstance(host, bytes) else host) not in LOCAL:
-        refuse(host)
-    return getaddrinfo(host, *rest, **more)
-
-
-getaddrinfo, socket.getaddrinfo = socket.getaddrinfo, look_up
-socket.socket.connect = guarded(socket.socket.connect)
-socket.socket.connect_ex = guarded(socket.socket.connect_ex)
-'''
-
-
-@dataclass
-class Page(HTMLParser):
-    """What a reader gets from a page: its words, where it leads, its code, and the words of each section that has an id."""
-
-    path: Path
-    words: str = ""
-    links: list[str] = field(default_factory=list)
-    code: list[str] = field(default_factory=list)
-    sections: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._unseen = 0
-        self._heading = ""
-        self._in_code = 0
-        self.feed(self.path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.links += [value for name in ("href", "src") if (value := given.get(name))]
-        if tag in {"script", "style", "title"}:
-            self._unseen += 1
-        elif re.fullmatch(r"h[1-6]", tag) and given.get("id"):
-            self._heading = given["id"] or ""
-        elif tag == "pre":
-            self._in_code += 1
-            self.code.append("")
-        elif tag not in {"a", "b", "code", "em", "i", "span", "strong", "wbr"}:
-            self._add(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in {"script", "style", "title"}:
-            self._unseen -= 1
-        elif tag == "pre":
-            self._in_code -= 1
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self._add(data.replace("\N{MULTIPLICATION SIGN}", "x"))
-
-    def _add(self, data: str) -> None:
-        self.words += data
-        if self._in_code:
-            self.code[-1] += data
-        self.sections[self._heading] = self.sections.get(self._heading, "") + data
-
-
-@dataclass(frozen=True)
-class Made:
-    """The built site, and how it came to be."""
-
-    folder: Path
-    out: Path
-    tried: Path
-    answer: dict[str, Any]
-    pages: tuple[Page, ...]
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(page.words for page in self.pages).split())
-
-    @property
-    def links(self) -> set[str]:
-        return {link for page in self.pages for link in page.links}
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """No credentials, no proxies, no home, no network."""
-    block = folder / "no-network"
-    block.mkdir()
-    (block / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
-    hidden = re.compile(r"(?i)AWS_.*|.*_PROXY|GOOGLE_.*|GCLOUD_.*|CLOUDSDK_.*|STORAGE_EMULATOR_HOST|BOTO.*|S3_.*")
-    kept = {name: value for name, value in os.environ.items() if not hidden.fullmatch(name)}
-    return kept | {
-        "PYTHONPATH": f"{block}{os.pathsep}{ROOT}",
-        "TRIED": str(folder / "tried"),
-        "HOME": str(folder / "home"),
-        "COLUMNS": "200",
-    }
-
-
-def _publisher(folder: Path, environment: dict[str, str], *words: str) -> dict[str, Any]:
-    run = subprocess.run(
-        [sys.executable, "-m", "publisher.cli", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr[-4000:]
-    answer = json.loads(run.stdout)
-    assert isinstance(answer, dict)
-    return answer
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("male-cns")
-    work = folder / "work"
-    work.mkdir()
-    shutil.copy(MANIFEST, work)  # its work folder lies beside it, and a checkout stays clean
-    out = work / "out"
-    answer = _publisher(work, _environment(folder), "site", MANIFEST.name, "--out", str(out), "--json")
-    pages = tuple(Page(path) for path in sorted(out.rglob("*.html")) if path.name != "404.html")
-    return Made(work, out, folder / "tried", answer, pages)
+    return build(MANIFEST, tmp_path_factory.mktemp("male-cns"))
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("male-cns-scenes")
     shutil.copy(MANIFEST, folder)
-    found = _publisher(folder, _environment(folder), "scene", MANIFEST.name, "--json")["scenes"]
+    found = publisher(folder, environment(folder), "scene", MANIFEST.name, "--json")["scenes"]
     assert not (folder / "tried").exists()
     assert isinstance(found, list)
     return found
 
 
-def _missing(wanted: tuple[str, ...], words: str) -> list[str]:
-    """Return what is not there as a word of its own."""
-    return [each for each in wanted if not re.search(rf"(?<![\w.]){re.escape(each)}(?!\w)", words)]
-
-
-def _leads_to(address: str, links: set[str], words: str) -> bool:
-    """Whether the page shows this very address, or leads there; a slash at its end makes no difference."""
-    bare = address.rstrip("/")
-    shown = re.search(rf"(?<![\w:/.-]){re.escape(bare)}/?(?![\w/#-])", words)
-    return bool(shown) or bool({bare, f"{bare}/"} & links)
-
-
-def _section(made: Made, name: str) -> str:
-    """Return the words of an artifact's section."""
-    found = [page.sections[f"data-{name}"] for page in made.pages if f"data-{name}" in page.sections]
-    assert len(found) == 1, f"{len(found)} sections are about {name}"
-    return " ".join(found[0].split())
-
-
 def test_every_address_is_on_the_page(made: Made) -> None:
     assert len(set(ADDRESSES)) == 24
-    assert [each for each in ADDRESSES if not _leads_to(each, made.links, made.words)] == []
+    assert [each for each in ADDRESSES if not leads_to(each, made.links, made.words)] == []
 
 
 def test_every_guide_is_linked(made: Made) -> None:
@@ -350,7 +191,7 @@ def test_every_guide_is_linked(made: Made) -> None:
 )
 def test_every_name_and_number_is_on_the_page(made: Made, wanted: tuple[str, ...], count: int) -> None:
     assert len(set(wanted)) == count
-    assert _missing(wanted, made.words) == []
+    assert missing(wanted, made.words) == []
 
 
 def test_every_artifact_has_its_own_facts(made: Made) -> None:
@@ -360,14 +201,14 @@ def test_every_artifact_has_its_own_facts(made: Made) -> None:
     assert {artifact["name"] for artifact in artifacts} == set(FACTS)
     assert len(FACTS) == 20
     assert sum(len(facts) for facts in FACTS.values()) == 75
-    missing = {
-        artifact["name"]: _missing(
+    lacking = {
+        artifact["name"]: missing(
             (artifact["title"], artifact["external"].rstrip("/"), *FACTS[artifact["name"]]),
-            _section(made, artifact["name"]),
+            section(made, artifact["name"]),
         )
         for artifact in artifacts
     }
-    assert {name: facts for name, facts in missing.items() if facts} == {}
+    assert {name: facts for name, facts in lacking.items() if facts} == {}
 
 
 def test_every_table_has_all_its_columns_with_their_words(made: Made) -> None:
@@ -378,21 +219,21 @@ def test_every_table_has_all_its_columns_with_their_words(made: Made) -> None:
         for name, words in table["stated"]["columns"].items()
     }
     assert len(release["tables"]) == 7
-    missing = [
+    lacking = [
         (table, name)
         for (table, name), words in columns.items()
-        if not re.search(rf"(?<!\w){re.escape(f'{name} {words}')}", _section(made, table))
+        if not re.search(rf"(?<!\w){re.escape(f'{name} {words}')}", section(made, table))
     ]
-    assert missing == []
+    assert lacking == []
 
 
 def test_what_the_owner_says_is_called_stated(made: Made) -> None:
-    assert all("stated" in _section(made, name).lower() for name in FACTS)
+    assert all("stated" in section(made, name).lower() for name in FACTS)
 
 
 def test_none_of_the_faults_is_on_the_page(made: Made) -> None:
     texts = [page.words for page in made.pages] + sorted(made.links)
-    assert [(fault, text[:80]) for fault in FAULTS for text in texts if _missing((fault,), text) == []] == []
+    assert [(fault, text[:80]) for fault in FAULTS for text in texts if missing((fault,), text) == []] == []
     assert [text for text in texts if re.search(r"\bgs:(?!//)|\bgs/|https?:/[^/]", text)] == []
     clients = re.findall(r"\bClient\(([^)]*)\)", " ".join(block for page in made.pages for block in page.code))
     assert clients
@@ -412,13 +253,13 @@ def test_nothing_is_uploaded_and_nobody_is_asked(made: Made) -> None:
 
 
 def test_the_rig_would_notice_a_connection(tmp_path: Path) -> None:
-    environment = _environment(tmp_path)
+    alone = environment(tmp_path)
     for attempt in (
         "socket.create_connection(('192.0.2.1', 80), 1)",
         "socket.create_connection(('example.org', 80), 1)",
     ):
         code = f"import socket\n{attempt}"
-        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run([sys.executable, "-c", code], env=alone, capture_output=True, text=True, check=False)
         assert "no network here" in run.stderr
     assert len((tmp_path / "tried").read_text(encoding="utf-8").splitlines()) == 2
 
