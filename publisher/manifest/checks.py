@@ -194,6 +194,8 @@ def _html(release: Release, places: list[tuple[Artifact, Place]]) -> Iterator[Fo
         (("dataset", "description"), release.dataset.description),
     ]
     texts += [((*place, "description"), artifact.description or "") for artifact, place in places]
+    services = ((name, getattr(service, "description", None)) for name, service in release.programmatic)
+    texts += [(("programmatic", name, "description"), words) for name, words in services if words]
     for place, text in texts:
         for match in _HTML.finditer(_CODE.sub("", text)):
             if "://" not in match[0] and "@" not in match[0]:  # <https://…> is Markdown's own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -510,3 +511,32 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere.yaml"):
         with pytest.raises(InvalidInput, match="cannot be read"):
             manifest.load(path)
+
+
+# --- services ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("dvid: {server: 'https://d.example'}", "server and uuid go together"),
+        ("dvid: {}", "neither a server with a uuid nor links"),
+        ("dvid: {links: [{title: T, url: 'javascript:alert(1)'}]}", "url"),
+        ("bossdb: {collection: c, experiment: e, channels: [{name: em, dtype: float32}]}", "uint8"),
+        ("neuprint: {server: s, dataset: d, description: '<b>bold</b>'}", "has HTML in it"),
+    ],
+)
+def test_services_that_do_not_fit_are_refused(tmp_path: Path, given: str, told: str) -> None:
+    found = problems(tmp_path, f"{HEAD}programmatic:\n  {given}\n")
+    assert [problem for problem in found if told in f"{problem.where} {problem.message} {problem.hint}"], found
+
+
+def test_services_as_the_documentation_has_them_load(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "services.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    release = load(tmp_path, HEAD + "".join(blocks)).release
+    assert release.programmatic.dvid is not None
+    assert list(release.programmatic.dvid.instances) == ["grayscale", "segmentation"]
+    assert release.programmatic.bossdb is not None
+    assert release.programmatic.bossdb.channels[0].dtype == "uint8"

@@ -818,6 +818,20 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
             TABLE, name="more", title=payload, facts=TableFacts("csv", payload, 1, (column,)), key=f"v0.9/{payload}"
         ),
         replace(
+            NEO4J,
+            name="dump",
+            title=payload,
+            facts=FileFacts(tree=True, server=f"{payload} 4.4.16", form="dump", databases=(payload,)),
+            key=f"v0.9/dumps/{payload}",
+        ),
+        replace(
+            NEO4J,
+            name="csv",
+            title=payload,
+            facts=FileFacts(tree=True, import_arguments=f"v0.9/{payload}-import.txt", imports=(1, 2)),
+            key=f"v0.9/{payload}",
+        ),
+        replace(
             ELSEWHERE,
             name="else",
             external=f"https://x.example/{payload}",
@@ -829,6 +843,22 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
         "neuprint": {"server": payload, "dataset": payload, "example": payload},
         "flybrains": payload,
         "cave": {"server": payload, "datastack": payload},
+        "dvid": {
+            "server": payload,
+            "uuid": payload,
+            "instances": {payload: payload},
+            "description": payload,
+            "links": [{"title": payload, "url": payload, "description": payload}],
+        },
+        "bossdb": {
+            "server": payload,
+            "collection": payload,
+            "experiment": payload,
+            "channels": [{"name": payload, "type": payload, "dtype": payload, "description": payload}],
+            "extent": [8192, 10, 1],
+            "account": True,
+            "ndex": True,
+        },
     }
     shown = a_record(
         *artifacts,
@@ -850,6 +880,9 @@ def test_pages_of_a_hostile_record_are_harmless(payload: str) -> None:
     for example in all_examples(a_book(shown)):
         if example.language == "python":
             ast.parse(example.text)
+        elif example.language == "bash":
+            done = subprocess.run(["bash", "-n"], input=example.text, text=True, capture_output=True, check=False)
+            assert done.stderr == "", example.text
     for value in yaml.safe_load(yaml.safe_dump(settings(a_book(shown), {"index.md": "Home"}))).values():
         assert not set("<>\"'") & set(
             str(value).replace("[{'index.md': 'Home'}]", "").replace("[{'Home': 'index.md'}]", "")
