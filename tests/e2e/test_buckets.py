@@ -201,7 +201,7 @@ def chosen(live: Live) -> dict[str, tuple[str, examples.Example]]:
         for made in examples.of(view, shown(live)):
             template = made.name.removeprefix(f"{view.described.name}-")
             form = "one " if view.single and "copy" in template else ""
-            if made.language != "r":
+            if made.language != "r" and not template.startswith("neo4j-"):  # which takes a container
                 found.setdefault(f"{form}{template}", (view.described.name, made))
     return found
 
@@ -217,7 +217,9 @@ SAYS = {
     "one copy-object.sh": ": OK",
     "skeletons-swc.py": "count",
     "skeletons-cloudvolume.py": "(4465, 3) (4464, 2)",
+    "skeletons-navis.py": "1.0 nanometer",
     "meshes-cloudvolume.py": "(10211, 3) (15648, 3)",
+    "meshes-navis.py": "navis.MeshNeuron",
     "annotations-cloudvolume.py": "[14836 rows x 6 columns]",
 }
 

@@ -381,7 +381,7 @@ def test_what_is_shown_is_what_is_run(live: Live) -> None:
     made += [example.text.strip("\n") for example in examples.services(live.book)]
     for text in made:
         assert text in shown
-    assert len(made) == 33
+    assert len(made) == 38
 
 
 RUN = [
@@ -395,6 +395,7 @@ RUN = [
     "inputs-copy-tree.py",
     "meshes-copy-tree.py",
     "meshes-meshes-cloudvolume.py",
+    "meshes-meshes-navis.py",
     "notes-copy-object.sh",
     "points-copy-object.sh",
     "points-table-pandas.py",
@@ -406,6 +407,7 @@ RUN = [
     "segmentation-volume-tensorstore.py",
     "skeletons-copy-tree.py",
     "skeletons-skeletons-cloudvolume.py",
+    "skeletons-skeletons-navis.py",
     "skeletons-skeletons-swc.py",
     "synapses-annotations-cloudvolume.py",
     "synapses-copy-tree.py",
@@ -415,12 +417,14 @@ SAYS = {
     "em-n5-volume-tensorstore.py": "(64, 64, 64) uint8 0 250",
     "em-zarr-volume-tensorstore.py": "(64, 64, 64) uint8 0 250",
     "meshes-meshes-cloudvolume.py": "(3, 3) (1, 3)",
+    "meshes-meshes-navis.py": "navis.MeshNeuron",
     "notes-copy-object.sh": "notes.txt: OK",
     "points-table-pyarrow.py": "3 rows",
     "segmentation-volume-cloudvolume.py": "(64, 64, 64, 1) uint64 0 7",
     "segmentation-volume-tensorstore.py": "uint64 0 7",
     "segmentation-copy-tree.py": "digests as published",
     "skeletons-skeletons-cloudvolume.py": "(2, 3) (1, 2)",
+    "skeletons-skeletons-navis.py": "1.0 nanometer",
     "skeletons-skeletons-swc.py": "440.0",
 }
 
