@@ -58,7 +58,8 @@ def test_a_final_release_refuses_removal_and_addition(make_release: Callable[...
     assert "v0.9/meshes/obj/1.obj" in again.err
 
 
-CSV = "v0.9/database/neuprint-inputs/Neuprint_Meta.csv"  # nothing else is made of it
+CSV = "v0.9/database/neuprint-inputs/Neuprint_Meta.csv"  # nothing else is made of its rows
+README = "v0.9/database/neo4j/README.txt"  # nothing else is made of it
 
 
 def test_a_draft_replaces_exactly_what_changed(make_release: Callable[..., Release]) -> None:
@@ -85,12 +86,12 @@ def test_a_draft_replaces_exactly_what_changed(make_release: Callable[..., Relea
 
 def test_what_a_draft_no_longer_has_is_shown_and_left_alone(make_release: Callable[..., Release]) -> None:
     release = make_release(draft=True)
-    (release.inputs / "neuprint-inputs/Neuprint_Meta.csv").unlink()
+    (release.inputs / "neo4j/README.txt").unlink()
     plan = publisher("plan", release.manifest, "--target", release.target, "--json")
-    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("?", CSV)]
+    assert [(line["change"], line["key"]) for line in plan.json["changes"]] == [("?", README)]
     assert release.again("--until", "publish").json["uploaded"] == 0
-    assert (release.target / CSV).is_file()
-    assert CSV not in inventory(release)
+    assert (release.target / README).is_file()
+    assert README not in inventory(release)
 
 
 def test_an_unfinished_run_is_finished_without_sending_again(make_release: Callable[..., Release]) -> None:
@@ -132,3 +133,11 @@ def test_new_words_for_a_draft_are_planned_and_published(make_release: Callable[
     assert (plan.code, plan.json["changes"], plan.json["record"]) == (CHANGES, [], ["artifacts"])
     assert release.again("--until", "publish").json["uploaded"] == 0
     assert publisher("plan", release.manifest, "--target", release.target).code == 0
+
+
+def test_the_import_is_told_anew_where_a_file_of_it_is_gone(make_release: Callable[..., Release]) -> None:
+    release = make_release(draft=True)
+    (release.inputs / "neuprint-inputs/Neuprint_Meta.csv").unlink()
+    plan = publisher("plan", release.manifest, "--target", release.target, "--json")
+    found = {line["key"]: line["change"] for line in plan.json["changes"]}
+    assert found == {CSV: "?", "v0.9/database/neuprint-inputs-import.txt": "~"}
