@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from publisher.facts import FileFacts
+from publisher.page.places import is_file
 from publisher.page.view import Book, View
 
 NEWEST = "5"  # for CSV files of which nobody said which server they were made for
@@ -34,24 +35,39 @@ def version(view: View) -> str:
 
 def examples(view: View, book: Book) -> Iterator[_Shown]:
     """Yield how to load a store or a dump into its server, and how to import CSV files."""
-    facts = view.described.facts
+    facts, item = view.described.facts, view.described
+    if item.section != "database":
+        return
+    wanted = version(view)
+    if wanted:
+        yield _stored(view, wanted)
+        return
+    given = _given(next((found for other in book.views if (found := version(other))), NEWEST)) | {
+        "name": view.place.name
+    }
     if isinstance(facts, FileFacts) and facts.import_arguments:
-        wanted = next((found for other in book.views if (found := version(other))), NEWEST)
-        given = _given(wanted) | {"name": view.place.name, "arguments": book.base.at(facts.import_arguments)}
-        yield "Import into neo4j", "neo4j-import.sh", given
-    elif wanted := version(view):
-        form = facts.form if isinstance(facts, FileFacts) else ""
-        names = facts.databases if isinstance(facts, FileFacts) else ()
-        given = _given(wanted) | {"name": view.place.name, "size_bytes": view.described.size_bytes, "form": form}
-        if form == "dump":
-            folder = "." if view.single else view.place.name
-            yield (
-                "Load into neo4j",
-                "neo4j-load.sh",
-                given | {"database": names[0] if names else "neo4j", "folder": folder},
-            )
-        else:
-            yield "Serve with neo4j", "neo4j-serve.sh", given | {"database": names[0] if len(names) == 1 else ""}
+        yield "Import into neo4j", "neo4j-import.sh", given | {"arguments": book.base.at(facts.import_arguments)}
+    elif (
+        item.external and "csv" in str(view.stated["format"]).casefold() and not is_file(item.section, view.place.name)
+    ):
+        yield "Arguments of the import", "neo4j-arguments.py", given
+        yield "Import into neo4j", "neo4j-import.sh", given | {"arguments": None}
+
+
+def _stored(view: View, wanted: str) -> _Shown:
+    """Return how a store is served, or a dump loaded."""
+    facts = view.described.facts
+    form = facts.form if isinstance(facts, FileFacts) else ""
+    names = facts.databases if isinstance(facts, FileFacts) else ()
+    given = _given(wanted) | {"name": view.place.name, "size_bytes": view.described.size_bytes, "form": form}
+    if form == "dump":
+        folder = "." if view.single else view.place.name
+        return (
+            "Load into neo4j",
+            "neo4j-load.sh",
+            given | {"database": names[0] if names else "neo4j", "folder": folder},
+        )
+    return "Serve with neo4j", "neo4j-serve.sh", given | {"database": names[0] if len(names) == 1 else ""}
 
 
 def _given(wanted: str) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from publisher.facts import AnnotationFacts, FileFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, Triple, VolumeFacts
+from publisher.facts import AnnotationFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, Triple, VolumeFacts
 from publisher.page import databases
-from publisher.page.places import Place
+from publisher.page.places import Place, is_file
 from publisher.page.services import examples as service_examples
 from publisher.page.templates import render
 from publisher.page.view import Book, View
@@ -37,8 +36,8 @@ def of(view: View, book: Book) -> tuple[Example, ...]:
 
     Where strangers are refused by the bucket, only those that readers with credentials can run.
     """
-    read = _external(view, book) if view.described.external else _read(view, book)
-    shown = (*read, *_copy(view, book))
+    read = _external(view) if view.described.external else _read(view, book)
+    shown = (*read, *_copy(view, book), *databases.examples(view, book))
     if view.place.scheme and _private(book) and not view.described.external:
         shown = tuple(each for each in shown if each[1] in _WITH_CREDENTIALS)
     return tuple(_made(view.described.name, *each) for each in shown)
@@ -57,7 +56,9 @@ def _made(stem: str, title: str, template: str, values: Mapping[str, Any]) -> Ex
 
 
 _Shown = tuple[str, str, Mapping[str, Any]]  # title, template, what the template names
-_WITH_CREDENTIALS = frozenset({"volume-tensorstore-bucket.py", "table-bucket.py", "copy-s3.sh", "copy-gs.sh"})
+_WITH_CREDENTIALS = frozenset(
+    {"volume-tensorstore-bucket.py", "table-bucket.py", "copy-s3.sh", "copy-gs.sh", "neo4j-serve.sh", "neo4j-load.sh"}
+)
 
 
 def _private(book: Book) -> bool:
@@ -78,8 +79,6 @@ def _read(view: View, book: Book) -> Iterator[_Shown]:
         yield from _meshes(view, facts, book)
     elif isinstance(facts, AnnotationFacts) and facts.annotation_type == "POINT":  # cloud-volume 12 reads no others
         yield "cloud-volume", "annotations-cloudvolume.py", {"url": view.place.url}
-    elif isinstance(facts, FileFacts):
-        yield from databases.examples(view, book)
 
 
 def _volume(view: View, facts: VolumeFacts, book: Book) -> Iterator[_Shown]:
@@ -182,7 +181,7 @@ def _meshes(view: View, facts: MeshFacts, book: Book) -> Iterator[_Shown]:
         yield "navis", "meshes-navis.py", values
 
 
-def _external(view: View, book: Book) -> Iterator[_Shown]:
+def _external(view: View) -> Iterator[_Shown]:
     words = str(view.stated["format"] or "").casefold()
     if view.described.section == "volumes":
         form = next((kind for kind in ("n5", "zarr3", "zarr") if kind in f"{words} {view.described.external[:8]}"), "")
@@ -195,8 +194,6 @@ def _external(view: View, book: Book) -> Iterator[_Shown]:
     elif view.described.section == "tables":
         form = next((kind for kind in ("parquet", "csv") if view.place.name.endswith(f".{kind}")), "feather")
         yield from _table(view.place, form, tuple(view.stated["columns"] or ()))
-    elif view.described.section == "database":
-        yield from databases.examples(view, book)
 
 
 def _external_skeletons(view: View, words: str) -> Iterator[_Shown]:
@@ -214,7 +211,7 @@ def _external_skeletons(view: View, words: str) -> Iterator[_Shown]:
 
 def _copy(view: View, book: Book) -> Iterator[_Shown]:
     item, place = view.described, view.place
-    single = view.single or (bool(item.external) and _is_file(item.section, place.name))
+    single = view.single or (bool(item.external) and is_file(item.section, place.name))
     values: dict[str, Any] = {"place": place, "single": single, "gzipped": view.gzipped, "name": item.name}
     values["anonymous"] = bool(item.external) or not _private(book)
     if single:
@@ -234,10 +231,4 @@ def _copy(view: View, book: Book) -> Iterator[_Shown]:
         )
 
 
-def _is_file(section: str, name: str) -> bool:
-    """Whether what others host is one object, as far as its name tells; folders have dots in their names, too."""
-    return "." in name if section in {"tables", "files"} else _ARCHIVE.search(name) is not None
-
-
-_ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|zst|dump)$")
 _TOOLS = {"gs": "gcloud, gsutil or rclone", "s3": "aws, s5cmd or rclone"}

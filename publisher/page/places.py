@@ -11,6 +11,7 @@ _GCS_HOST = re.compile(r"(?P<bucket>.+)\.storage\.googleapis\.com")
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:dualstack\.)?(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?")
 VIEWER = "https://neuroglancer-demo.appspot.com/#!"
 _PLAIN = re.compile(r"https?://[A-Za-z0-9._~%+:@,=/-]+")
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|zst|dump)$")
 _FORMAT = re.compile(r"^(precomputed|n5|zarr|zarr2|zarr3)://(?=[a-z0-9+]+://)")
 
 
@@ -96,6 +97,11 @@ def external(given: str) -> Place:
     if scheme == "s3":
         return Place(f"https://{bucket}.s3.amazonaws.com/{path}".rstrip("/"), bare)
     return Place(bare, store_of(bare))
+
+
+def is_file(section: str, name: str) -> bool:
+    """Whether what others host is one object, as far as its name tells; folders have dots in their names, too."""
+    return "." in name if section in {"tables", "files"} else _ARCHIVE.search(name) is not None
 
 
 def viewer(scene: Place) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 
 from publisher.facts import FileFacts, MeshFacts, Scale, SkeletonFacts, TableFacts, VolumeFacts
+from publisher.formats import neo4j
 from publisher.page import layers, places
 from publisher.page.databases import examples, version
 from publisher.page.services import examples as service_examples
@@ -193,3 +197,37 @@ def test_a_replica_alone_has_words_and_no_examples() -> None:
     given = {"dvid": {"links": [{"title": "T", "url": "https://t.example", "description": ""}]}}
     assert [service.key for service in services(given)] == ["dvid"]
     assert list(service_examples(given)) == []
+
+
+def test_a_folder_of_others_gets_the_arguments_that_publisher_would_write(tmp_path: Path) -> None:
+    inputs = described("in", "database", None, "", external="gs://bucket/neuprint-inputs", stated={"format": "CSV"})
+    given = a_book(inputs)
+    (_, name, values), (_, other, _) = examples(given.views[0], given)
+    assert (name, other) == ("neo4j-arguments.py", "neo4j-import.sh")
+    headers = {
+        "Neuprint_Meta.csv": "dataset:string,:Label",
+        "Neuprint_Neurons/0.csv": ":ID(Body-ID),:LABEL",
+        "Neuprint_Neuron_Connections.csv": ":START_ID(Body-ID),:END_ID(Body-ID)",
+        "Neuprint_SynapseSet_to_SynapseSet.csv": ":START_ID(S),:END_ID(S)",
+        "Neuprint_Synapse_Connections.csv": ":START_ID(E),:END_ID(E)",
+        "Neuprint_Neuron_to_SynapseSet.csv": ":START_ID(Body-ID),:END_ID(S)",
+        "notes.csv": "who,what",
+    }
+    for path, header in headers.items():
+        at = tmp_path / "neuprint-inputs" / path
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_text(f"{header}\n")
+    (tmp_path / "x.py").write_text(render(f"examples/{name}.jinja", **values))
+    subprocess.run([sys.executable, "x.py"], cwd=tmp_path, check=True, capture_output=True)
+    wanted = {group.argument for group in neo4j.groups(tmp_path / "neuprint-inputs", headers) if group.argument}
+    written = (tmp_path / "import.txt").read_text().split()
+    assert set(written) - set(neo4j.OPTIONS) == wanted
+    assert len(wanted) == 6
+
+
+def test_an_archive_of_others_is_only_copied() -> None:
+    archive = described(
+        "in", "database", None, "", external="gs://bucket/inputs.zip", stated={"format": "zip of CSV files"}
+    )
+    given = a_book(archive)
+    assert list(examples(given.views[0], given)) == []
