@@ -300,7 +300,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     shutil.copy(MANIFEST, work)  # its work folder lies beside it, and a checkout stays clean
     out = work / "out"
     answer = _publisher(work, _environment(folder), "site", MANIFEST.name, "--out", str(out), "--json")
-    pages = tuple(Page(path) for path in sorted(out.rglob("*.html")) if path.name != "404.html")
+    pages = tuple(Page(path) for path in sorted(out.rglob("*.html")))
     return Made(work, out, folder / "tried", answer, pages)
 
 
