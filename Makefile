@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: release inputs test test-all formats bench lint format schema clean
+.PHONY: release inputs test test-all formats docs bench lint format schema clean
 
 release: inputs  ## publish the example release onto public/, verify it and build its site
 	$(BIN)/publisher release releases/v0.9.yaml
@@ -15,15 +15,20 @@ inputs: $(VENV)/.installed  ## download and prepare the example's real inputs in
 
 test: $(VENV)/.tested lint  ## everything that CI runs
 	tests/install_chromium.sh
+	tests/install_servers.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.tested lint  ## the slow matrices too
 	tests/install_chromium.sh
+	tests/install_servers.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 formats: $(VENV)/.tested  ## draw and read every format, and write the table of docs/formats.md
 	tests/install_chromium.sh
 	$(BIN)/python -m tests.browser.matrix
+
+docs: $(VENV)/.tested  ## write what is generated of publisher's own documentation, and build it onto docs-html/
+	$(BIN)/python -m docs.book --out docs-html
 
 bench: $(VENV)/.benched  ## measure beside other tools, and write docs/performance.md; best on a quiet machine
 	$(BIN)/python benchmarks/run.py

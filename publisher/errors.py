@@ -49,6 +49,19 @@ class Incomplete(PublisherError):
     headline = "The release is incomplete; nothing was committed. Run the same command again"
 
 
+class Unbuilt(InvalidInput):
+    """A template, a page or a picture is wrong; found when the release was live already."""
+
+    headline = "The release is as it was; its site cannot be built as it is"
+
+
+class Unhosted(PublisherError):
+    """Some files of the site could not be stored; the release itself is live, and running again sends the rest."""
+
+    exit_code = 3
+    headline = "The release is live, but its site is not all there. Run the same command again"
+
+
 class LocalTrouble(PublisherError):
     """This machine: a full disk, an unreadable file, a source that changed while it was read."""
 

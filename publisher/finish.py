@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from publisher import manifest, record, scene, site, verify, work
+from publisher import manifest, record, verify, work
 from publisher.audit.drift import drift
 from publisher.audit.place import Refused, find
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
-from publisher.page import places
 from publisher.progress import SILENCE, Progress
-from publisher.record import Access, Record
+from publisher.record import Record
 from publisher.render import Rendered, render
 from publisher.render.chromium import lacking
 from publisher.run import (
-    Recorded,
     Run,
     address,
-    described,
     keep_report,
-    kept_report,
     must_be_live,
     pictures,
     reach,
     start,
-    wanted,
 )
-from publisher.site import Built
 from publisher.stranger import Stranger
-from publisher.targets import Nowhere
-from publisher.targets.bucket import Bucket
 from publisher.verify import Depth
 
 
@@ -169,51 +159,3 @@ def rendered(
                 raise
             message = f"scenes were not opened: {trouble.problems[0].message}"
             return Rendered(findings=(Finding("render", "note", key, message),))
-
-
-def build_site(path: Path, to: str | None, out: Path | None) -> Built:
-    """Build the site of what is live; of what is only described, where every artifact is hosted elsewhere."""
-    loaded = manifest.load(path)
-    if any(artifact.external is None for artifact in loaded.release.artifacts):
-        run = start(loaded, to)
-        live = must_be_live(run)
-        return site_of_live(run, live, kept_report(run, live), out)
-    run = start(loaded, to) if to is not None or loaded.release.targets else Run(loaded, Nowhere())
-    with work.only_one(run.folder):
-        staged = described(loaded)
-    views = scene.build(loaded.release, staged.artifacts, "")
-    refs = tuple(replace(view.ref, link=scene.link(view.state)) for view in views)
-    return _site(run, replace(wanted(staged, "", Access()), scenes=refs), out or run.folder / "html", None)
-
-
-def site_of_live(run: Run, live: Record, report: Report | None, out: Path | None = None) -> Built:
-    """Build the site of a live release; a local target carries it, so that `serve` shows it."""
-    others = run.name and run.name != next(iter(run.manifest.release.targets))
-    local = run.folder / (f"html-{run.name}" if others else "html")
-    default = run.root / "site" / live.release if run.root else local
-    return _site(run, live, out or default, report)
-
-
-def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
-    release = run.manifest.release
-    project = run.manifest.folder / release.site.project if release.site.project else run.folder / "site"
-    here = run.root is not None and out.is_relative_to(run.root)
-    midnight = dt.datetime.combine(release.date, dt.time(), dt.UTC)
-    return site.render(
-        live,
-        project=project,
-        out=out,
-        entries=partial(Recorded, run.target, live) if live.inventory else None,
-        report=report,
-        source_date=int(midnight.timestamp()),
-        # `publisher serve` serves the viewer beside a folder's site, so that scenes open without a network.
-        hosting=site.Hosting(
-            run.target.url,
-            "../.." if here else None,
-            run.target.endpoint if isinstance(run.target, Bucket) else None,
-            pictures(run, live),
-            run.target.read,
-            page=places.public(f"{live.public_url}/site/{live.release}/") if here else "",
-            ro_crate=release.site.ro_crate,
-        ),
-    )

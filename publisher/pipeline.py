@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from publisher import health, manifest, plan, publish, scene, stage, viewer, work
+from publisher.brand import brand
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -43,6 +44,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
     access: bool = True,
     reread: bool = False,
     drawing: bool | None = False,
+    links: bool = False,
     progress: Progress = SILENCE,
 ) -> Run:
     """Publish a release: every step in order, up to and with `until`.
@@ -55,6 +57,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
         access: whether CORS and public reading are set, too.
         reread: whether sources are read that seem to be as they were.
         drawing: whether verify opens the scenes in a browser; None where there is one.
+        links: whether the site's links to others are asked for, too.
         progress: who is told.
 
     Raises:
@@ -104,8 +107,10 @@ def release(  # noqa: PLR0913 - each is a choice of the user
                     run, run.published.record, depth, anonymous=access, drawing=drawing, progress=progress
                 )
         if until == "site":
+            from publisher import website  # noqa: PLC0415 - likewise
+
             with timed(run.seconds, "site"):
-                run.built = finish.site_of_live(run, run.published.record, run.report)
+                website.of_live(run, run.published.record, run.report, links=links)
     return run
 
 
@@ -124,7 +129,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     runs = [release(path, name, until=upload, **more) for name in loaded.release.targets]
     if upload == until:
         return runs
-    from publisher import finish  # noqa: PLC0415 - as above
+    from publisher import finish, website  # noqa: PLC0415 - as above
 
     depth, anonymous, progress = (more.get(name) for name in ("depth", "access", "progress"))
     drawing = more.get("drawing", False)
@@ -144,7 +149,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
                 )
             if until == "site":
                 with timed(run.seconds, "site"):
-                    run.built = finish.site_of_live(run, live, run.report)
+                    website.of_live(run, live, run.report, links=more.get("links", False))
     return runs
 
 
@@ -181,7 +186,10 @@ def scenes(path: Path, to: str | None) -> tuple[tuple[scene.View, ...], str]:
 def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
     """Stage the artifacts, and the scenes that show them."""
     folder = run.folder / "stage"
+    looks = brand(run.manifest)
     staged = stage.stage(run.manifest, folder, avoid=run.root, progress=progress)
+    problems, warnings = (*looks.problems, *staged.problems), (*looks.warnings, *staged.warnings)
+    staged = replace(staged, problems=problems, warnings=warnings)
     if staged.problems:
         run.health = health.check(staged.trees, staged.artifacts, depth=depth, work=run.folder, progress=progress)
         release = staged.manifest.release

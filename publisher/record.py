@@ -178,3 +178,8 @@ def parse_releases(data: bytes | None) -> dict[str, ReleaseRef]:
     if data is None:
         return {}
     return {row["version"]: ReleaseRef(**row) for row in json.loads(data)["releases"]}
+
+
+def latest(data: bytes | None) -> str:
+    """Return which release `releases.json` calls the latest; "" where there is none."""
+    return "" if data is None else str(json.loads(data)["latest"])

@@ -25,6 +25,8 @@ from publisher.targets import LocalTarget, Reach, Target, open_target
 from publisher.words import did_you_mean
 
 if TYPE_CHECKING:
+    from publisher.host import Hosted
+    from publisher.links import Links
     from publisher.publish import Published
     from publisher.site import Built
 
@@ -49,6 +51,8 @@ class Run:
     published: Published | None = None
     report: Report | None = None
     built: Built | None = None
+    hosted: Hosted | None = None
+    links: Links | None = None  # where those of its pages lead
     words: tuple[str, ...] = ()  # what the manifest says in other words than the live record
     doors: tuple[AccessChange, ...] = ()  # what must change for it to be read as wanted
     abilities: tuple[Ability, ...] = ()
@@ -133,8 +137,9 @@ def wanted(staged: Staged, public_url: str, access: Access) -> Record:
 
 
 def reach(run: Run) -> Reach:
-    """Return what of a target a release opens: its folder, the list of releases, and what lies elsewhere."""
+    """Return what of a target a release opens: its folder, the lists of releases and sites, and what lies elsewhere."""
     release = run.manifest.release
+    sites, lists = release.site.host == "target", ("site/versions.json", "site/index.html")
     own = [key for artifact in release.artifacts if artifact.external is None for key in _keys(release.key(artifact))]
     listed = record.parse_releases(run.target.read(record.RELEASES_KEY))
     others: list[str] = []
@@ -143,7 +148,9 @@ def reach(run: Run) -> Reach:
         other = record.parse(data, ref.record) if data else None
         if other is not None and other.access.mode == "public":
             others += _opened(other.release, (key for a in other.artifacts if a.key for key in _keys(a.key)))
-    return Reach(_opened(run.version, own), (record.RELEASES_KEY,), tuple(others))
+            others += (f"site/{other.release}/", *lists)  # pages of a public release, where it has some here
+    mine = (*_opened(run.version, own), *((f"site/{run.version}/",) if sites else ()))
+    return Reach(mine, (record.RELEASES_KEY, *(lists if sites else ())), tuple(others))
 
 
 def _keys(key: str) -> tuple[str, ...]:

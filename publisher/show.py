@@ -13,6 +13,7 @@ from publisher.errors import Problem
 from publisher.words import count, size
 
 if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must be instant
+    from publisher.links import Links
     from publisher.objects import Change, Finding, Plan, Report
     from publisher.run import Run
 
@@ -66,13 +67,54 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         found += run.report.findings
         report(screen, run.report)
     if run.built is not None:
-        screen.say(f"site: {count(run.built.pages, 'page')} in {run.built.out}")
-        screen.warn(run.built.lacks)
+        base |= {"site": site(screen, run)}
+        found += run.links.findings if run.links is not None else ()
     good = run.report is None or run.report.ok
     if good and run.built is not None and run.built.out.is_relative_to(run.target.url):
         page = f"{DEFAULT_PUBLIC_URL}/site/{version}/"
         screen.say(f"next: {_command()} serve {_near(run.target.url)}   then open {page}", "bold")
     return base | {"seconds": run.seconds, "findings": findings(found)}
+
+
+def site(screen: Screen, run: Run) -> dict[str, Any]:
+    """Say what was built, and where it is hosted; return the same for programs."""
+    built, hosted = run.built, run.hosted
+    assert built is not None
+    screen.say(f"site: {count(built.pages, 'page')} in {built.out}", "green")
+    screen.warn(built.lacks)
+    told: dict[str, Any] = {"out": str(built.out), "pages": built.pages, "files": built.files}
+    told |= {"lacks": [each.message for each in built.lacks]}
+    if run.links is not None:
+        told |= {"links": links(screen, run.links)}
+    if hosted is None:
+        return told
+    if hosted.sent or hosted.kept:
+        sent = f"{count(hosted.sent, 'file')} sent ({size(hosted.sent_bytes)})" if hosted.sent else "0 files sent"
+        screen.say(f"site: {sent}, {hosted.kept:,} were there already")
+    if hosted.left:
+        screen.say(
+            f"site: {count(len(hosted.left), 'file')} of an earlier one left alone: {', '.join(hosted.left[:3])} …"
+        )
+    if hosted.folder is not None:
+        screen.say(f"site: {hosted.folder} is ready to be committed and pushed as a branch")
+    if hosted.url:
+        screen.say(f"site: {hosted.url}", "bold")
+    left = {"left": list(hosted.left)} if hosted.left else {}
+    return told | {"url": hosted.url, "sent": hosted.sent, "sent_bytes": hosted.sent_bytes, "kept": hosted.kept, **left}
+
+
+def links(screen: Screen, links: Links) -> dict[str, Any]:
+    """Say where the links of a site lead; return the same for programs."""
+    shown(screen, links.findings)
+    others = "1 address" if len(links.others) == 1 else f"{len(links.others):,} addresses"
+    asked = f"{links.asked:,} of them answered" if links.asked else "not asked for"
+    verdict = "lead somewhere" if links.ok else "do NOT all lead somewhere"
+    screen.say(
+        f"links: {links.inside:,} inside and {links.objects:,} to objects {verdict}; {others} of others, {asked}",
+        "" if links.ok else "bold red",
+    )
+    told = {"inside": links.inside, "objects": links.objects, "others": list(links.others), "asked": links.asked}
+    return told | {"findings": findings(links.findings)}
 
 
 def _command() -> str:
@@ -140,9 +182,7 @@ def doors(screen: Screen, run: Run) -> None:
 
 def report(screen: Screen, report: Report) -> None:
     """Show what was found, and how much was looked at."""
-    colors = {"error": "red", "warning": "yellow", "note": "cyan"}
-    for finding in report.findings:
-        screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
+    shown(screen, report.findings)
     for scene in report.scenes:
         drawn = f"{len(scene.layers)} of {count(scene.visible, 'layer')} drawn"
         pictures = f": {', '.join(scene.pictures)}" if scene.pictures else ""
@@ -150,6 +190,13 @@ def report(screen: Screen, report: Report) -> None:
     read = f"{amount(report.objects, report.size_bytes)} asked for, content of {report.digests:,} read ({size(report.digest_bytes)})"
     verdict = "verified" if report.ok else "NOT as it should be"
     screen.say(f"{report.release} at {report.base_url} is {verdict}: {read}", "green" if report.ok else "bold red")
+
+
+def shown(screen: Screen, findings: Iterable[Finding]) -> None:
+    """Show what was found, each on a line."""
+    colors = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for finding in findings:
+        screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
 
 
 def as_json(report: Report) -> dict[str, Any]:

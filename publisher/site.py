@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from publisher import work
+from publisher.brand import PICTURES, PLAIN, Brand, dressed
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
-from publisher.page import documents, places, releases
+from publisher.page import documents, places, releases, templates
 from publisher.page.documents import Document
 from publisher.page.metadata import card as cards
 from publisher.page.metadata import jsonld
@@ -66,7 +67,7 @@ class Built:
     lacks: tuple[Problem, ...] = ()
 
 
-def render(
+def render(  # noqa: PLR0913 - what is shown, where, and how
     record: Record,
     *,
     project: Path,
@@ -75,6 +76,7 @@ def render(
     report: Report | None,
     source_date: int,
     hosting: Hosting = Hosting(),
+    brand: Brand = PLAIN,
 ) -> Built:
     """Build the site of a release: lay the project down, write its pages, run MkDocs, and put the result in place.
 
@@ -92,17 +94,21 @@ def render(
     try:
         lay_down(project)
         shots = _place_pictures(project / "docs" / RENDERS, hosting.pictures, report)
-        texts = pages(shown, report, hosting.root, shots, papers, editions)
+        dress = dressed(project / "docs", brand)
+        with templates.using(brand.templates):
+            texts = pages(shown, report, hosting.root, shots, papers, editions)
         _write_pages(project / "docs", {name: text for name, (text, _) in texts.items()})
         titles = {name: title for name, (_, title) in texts.items()}
         links = [(title, name.replace(".md", ".html")) for name, title in titles.items()]
         write_documents(project, (*papers, *documents.around(card, papers, links)))
         extra = {
             "frames": frames(shown),
+            "style": brand.style,
             "feed": documents.FEED if editions else "",
             "dataset": "" if jsonld.lacking(card) else jsonld.embedded(card),
         }
-        _write_settings(project, settings(shown, titles | _hand_written(project / "docs", titles)), extra)
+        values = settings(shown, titles | _hand_written(project / "docs", titles)) | dress
+        _write_settings(project, values, extra)
         files = _build(project, out, source_date)
     except OSError as error:
         raise work.trouble(error, project) from error
@@ -111,19 +117,33 @@ def render(
 
 def lay_down(project: Path) -> None:
     """Copy the skeleton of the site to a project, except over files that somebody has changed there."""
-    skeleton = folder("site")
-    if project.resolve() == skeleton.resolve():
+    top = folder("site")
+    if project.resolve() == top.resolve():
         return
     known: dict[str, str] = json.loads((project / LAID).read_text()) if (project / LAID).is_file() else {}
     laid = {}
-    for source in (skeleton / CONFIG, *sorted(skeleton.glob("theme/**/*")), *sorted(skeleton.glob("docs/assets/**/*"))):
-        if source.is_file():
-            name = source.relative_to(skeleton).as_posix()
-            target, data = project / name, source.read_bytes()
-            laid[name] = _digest(data)
-            if not target.is_file() or _digest(target.read_bytes()) == known.get(name):
-                work.write_file(target, data)
+    for source in skeleton():
+        name = source.relative_to(top).as_posix()
+        target, data = project / name, source.read_bytes()
+        laid[name] = _digest(data)
+        if not target.is_file() or _digest(target.read_bytes()) == known.get(name):
+            work.write_file(target, data)
     work.write_file(project / LAID, json.dumps(laid, indent=1).encode())
+
+
+def skeleton() -> list[Path]:
+    """Return the files of the skeleton, which brings settings, looks and scripts, and no page."""
+    top = folder("site")
+    found = (top / CONFIG, *sorted(top.glob("theme/**/*")), *sorted(top.glob("docs/assets/**/*")))
+    return [path for path in found if path.is_file() and PICTURES not in path.as_posix()]
+
+
+def hand_made(project: Path) -> list[Path]:
+    """Return the files of a project that publisher does not write itself whenever it builds the site."""
+    made = (project / "docs" / RENDERS, project / "docs" / PICTURES)
+    found = (path for path in project.rglob("*") if path.is_file() and path.name not in {GENERATED, LAID})
+    kept = (path for path in found if not any(path.is_relative_to(each) for each in made))
+    return [path for path in kept if path.suffix != ".md" or not _is_generated(path)]
 
 
 def _place_pictures(place: Path, folder: Path | None, report: Report | None) -> frozenset[str]:
@@ -188,12 +208,12 @@ def write_documents(project: Path, made: Iterable[Document]) -> None:
 def _write_settings(project: Path, values: dict[str, Any], extra: Mapping[str, str]) -> None:
     import yaml  # noqa: PLC0415 - only where a site is built
 
-    values["extra"] = {"script_hashes": " ".join(_theme_scripts()), **extra}
+    values["extra"] = {"script_hashes": " ".join(theme_scripts()), **extra}
     text = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120)
     work.write_file(project / GENERATED, f"{MARK}: edits are lost.\n{text}".encode())
 
 
-def _theme_scripts() -> list[str]:
+def theme_scripts() -> list[str]:
     """Return the hashes of the theme's own inline scripts, the only ones that a page may run.
 
     They come from the theme's files and not from built pages: whatever a text of the release smuggled into a page would
@@ -223,6 +243,9 @@ def _build(project: Path, out: Path, source_date: int) -> int:
     shutil.rmtree(made, ignore_errors=True)
     try:
         _mkdocs(project, made, source_date)
+        (made / "404.html").unlink(
+            missing_ok=True
+        )  # the theme's: its links begin at the top of a host, where nothing is ours
         names = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         _place(made, out, names)
         return len(names)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from publisher.cli.options import AsJson, ManifestPath, Quiet, TargetName
+from publisher import show
+from publisher.cli.options import VERIFY_FOUND, AsJson, Links, ManifestPath, Quiet, TargetName
 from publisher.console import Screen, guarded
 from publisher.errors import InvalidInput, Problem
-from publisher.words import count, did_you_mean
+from publisher.words import did_you_mean
+
+if TYPE_CHECKING:
+    from publisher.preview import Preview
 
 
 def scene(
@@ -66,26 +72,39 @@ def site(
     manifest: ManifestPath,
     target: TargetName = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the static HTML.", show_default=False)] = None,
+    links: Links = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build the download site from what is live (or from the manifest alone, where everything is hosted elsewhere)."""
+    """Build the download site from what is live (or from the manifest alone, where everything is hosted elsewhere).
+
+    It is hosted as `site.host` of the manifest says, unless --out names a folder for it. Exit code 8: a link leads nowhere.
+    """
     screen = Screen(as_json, quiet)
     with guarded(screen):
-        from publisher import finish  # noqa: PLC0415
+        from publisher import website  # noqa: PLC0415
 
-        made = finish.build_site(manifest, target, out.resolve() if out else None)
-        screen.say(f"{count(made.pages, 'page')} in {made.out}", "green")
-        screen.warn(made.lacks)
-        screen.finish(
-            out=str(made.out), pages=made.pages, files=made.files, lacks=[each.message for each in made.lacks]
-        )
+        run = website.build(manifest, target, out.resolve() if out else None, links=links)
+        screen.warn(run.warnings)
+        screen.finish(**show.site(screen, run))
+        if run.links is not None and not run.links.ok:
+            raise SystemExit(VERIFY_FOUND)
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The local target.")] = Path("public"),
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The local target; default: public.", show_default=False)
+    ] = None,
     port: Annotated[int, typer.Option("--port", "-p", help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MANIFEST",
+            help="Show its site as it would be, built anew after every edit; DIR is then its local target.",
+            show_default=False,
+        ),
+    ] = None,
     cors: Annotated[
         bool, typer.Option("--cors/--no-cors", help="Answer other origins as the release's access says.")
     ] = True,
@@ -94,20 +113,39 @@ def serve(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve a local target and its site over HTTP, as strict as a bucket."""
+    """Serve a local target and its site over HTTP, as strict as a bucket; or preview a site while it is written."""
     screen = Screen(as_json, quiet)
-    with guarded(screen):
+    with guarded(screen), TemporaryDirectory(prefix="publisher-") as empty:
         from publisher import serve as step  # noqa: PLC0415
 
+        shown = _preview(manifest, folder) if manifest else None
+        root = (shown.root or Path(empty)) if shown else folder or Path("public")
         log = screen.say if verbose else None
-        server = step.server(step.Settings(folder, host=host, port=port, cors=cors, listing=listing, log=log))
-        screen.say(f"{folder} is at {server.base_url}/ (stop with Ctrl-C)", "green")
-        screen.finish(url=server.base_url, folder=str(folder))
+        pages = shown.pages if shown else None
+        server = step.server(
+            step.Settings(root, host=host, port=port, cors=cors, listing=listing, log=log, preview=pages)
+        )
+        stop = Event()
+        if shown:
+            screen.say(f"{manifest} is shown at {server.base_url}/{shown.address} (stop with Ctrl-C)", "green")
+            Thread(target=shown.watch, args=(screen.say, stop), daemon=True).start()
+        else:
+            screen.say(f"{root} is at {server.base_url}/ (stop with Ctrl-C)", "green")
+        at = {"page": f"{server.base_url}/{shown.address}"} if shown else {}
+        screen.finish(url=server.base_url, folder=str(root), **at)
         with server:
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
                 screen.say("stopped")
+            finally:
+                stop.set()
+
+
+def _preview(manifest: Path, folder: Path | None) -> Preview:
+    from publisher.preview import Preview  # noqa: PLC0415
+
+    return Preview(manifest, folder)
 
 
 def schema(

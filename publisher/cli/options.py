@@ -56,3 +56,6 @@ Render = Annotated[
         show_default=False,
     ),
 ]
+Links = Annotated[
+    bool, typer.Option("--links", help="Ask for what the site links to at others, too; its own links always are.")
+]

@@ -15,6 +15,7 @@ from publisher.cli.options import (
     Checksum,
     Depth,
     DepthOption,
+    Links,
     ManifestPath,
     NoAccess,
     Quiet,
@@ -108,6 +109,7 @@ def release(
         bool, typer.Option("--everywhere", help="To every target of the manifest, one after another: mirrors.")
     ] = False,
     render: Render = None,
+    links: Links = False,
     no_access: NoAccess = False,
     checksum: Checksum = False,
     as_json: AsJson = False,
@@ -125,6 +127,7 @@ def release(
                 "access": not no_access,
                 "reread": checksum,
                 "drawing": render,
+                "links": links,
                 "progress": progress,
             }
             if everywhere:
@@ -137,7 +140,7 @@ def release(
             screen.warn((*run.staged.warnings, *run.warnings))
             told.append(show.run(screen, run))
         screen.finish(**told[0], **({"mirrors": told[1:]} if everywhere else {}))
-        if any(run.report is not None and not run.report.ok for run in runs):
+        if not all(seen.ok for run in runs for seen in (run.report, run.links) if seen is not None):
             raise SystemExit(VERIFY_FOUND)
 
 

@@ -30,6 +30,7 @@ class Funding(Model):
     """Who paid."""
 
     funder: Text
+    """Name of the funder."""
     award: Text | None = None
     """Number of the grant."""
     title: Text | None = None

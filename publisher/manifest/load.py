@@ -37,6 +37,7 @@ _PATTERNS = {
     r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm)$": 'a length such as nm, um or "8 nm"',
     r"^(\d+(\.\d+)?\s*)?(nm|um|µm|mm|m)$": 'a length such as nm, um or "8 nm"',
     r"^(https://orcid\.org/)?\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "an ORCID iD such as 0000-0002-1825-0097",
+    r"^#[0-9A-Fa-f]{6}$": "a colour such as #17324d",
     r"^https?://[^\s?#]+$": "an address such as https://data.example.org/prefix",
     r"^https?://[^\s<>\"]+$": "an address such as https://example.org/page",
     r"^(https?://(dx\.)?doi\.org/|doi:\s*)?10\.\d{4,9}/\S+$": "a DOI such as 10.5281/zenodo.1234",

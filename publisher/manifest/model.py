@@ -14,13 +14,14 @@ from publisher import record
 from publisher.artifacts import DATABASE, KINDS, Artifact, Model
 from publisher.artifacts.base import Slug, Text, Triple
 from publisher.manifest.dataset import Dataset
-from publisher.manifest.scenes import MAIN, Scene
+from publisher.manifest.scenes import MAIN, Color, Scene
 from publisher.manifest.services import Programmatic
 from publisher.units import nanometres
 
 RESERVED_VERSIONS = frozenset({"site", "viewer", "latest", "releases.json"})
 DRAWN = frozenset({"volumes", "skeletons", "meshes", "annotations"})  # sections that a scene can show
 _FORMATS = ("precomputed", "n5", "zarr", "graphene", "dvid", "brainmaps")  # what the viewer reads, as it names them
+_ADDRESS = r"^https?://[^\s?#]+$"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Place = tuple[str | int, ...]  # keys and indexes that lead to a value
@@ -40,7 +41,9 @@ class Space(Model):
 
     name: Text
     voxel_size: Triple
+    """Lengths of a voxel along x, y, z."""
     units: Units = "nm"
+    """Of these lengths."""
     description: str = ""
     """Such as how it was made, or which package transforms to it."""
 
@@ -65,6 +68,7 @@ class Cors(Model):
     """Which web pages may read the objects from a browser."""
 
     origins: Annotated[tuple[Text, ...], Field(min_length=1)] = ("*",)
+    """Origins that browsers may come from; `*` is every one."""
 
 
 class Target(Model):
@@ -72,21 +76,40 @@ class Target(Model):
 
     url: Text
     """Folder relative to the manifest, s3://bucket/prefix or gs://bucket/prefix."""
-    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = None
+    public_url: Annotated[str, StringConstraints(pattern=_ADDRESS)] | None = None
     """Address under which readers find it; the provider's own where it is left out."""
     access: Literal["public", "private", "unmanaged"] = "public"
+    """Who may read: everybody; its owners alone; `unmanaged` leaves that to others."""
     cors: Cors = Cors()
 
 
-class Site(Model):
-    """Where the download site is built, and who hosts it."""
+class Colors(Model):
+    """The site's colours, as #rrggbb; what stands on them, and their dark scheme, follow."""
 
-    host: Literal["target", "none"] = "none"
-    """`target` publishes it beside the data; a local target always has it."""
+    primary: Color | None = None
+    """Of the header; what stands on it is white or black, whichever can be read."""
+    accent: Color | None = None
+    """Of links and buttons; lighter in the dark scheme, as far as it must be."""
+
+
+class Site(Model):
+    """Where the download site is built, who hosts it, and how it looks."""
+
+    host: Literal["none", "target", "gh-pages"] = "none"
+    """`target` publishes it beside the data, `gh-pages` writes a folder to push as a branch; a local target always has it."""
+    folder: Text | None = None
+    """Folder that `gh-pages` writes, with one folder a version; default: `gh-pages` beside the manifest."""
+    url: Annotated[str, StringConstraints(pattern=_ADDRESS)] | None = None
+    """Address where the folder of all versions is read; default: `site/` below the target's own."""
     ro_crate: bool = False
     """Whether the site describes the release as an RO-Crate, too."""
     project: Text | None = None
     """Folder of the MkDocs project; default: in the work folder beside the manifest."""
+    colors: Colors = Colors()
+    logo: Text | None = None
+    """SVG or PNG in the header of each page, relative to the manifest."""
+    favicon: Text | None = None
+    """SVG, PNG or ICO of the browser's tab, relative to the manifest."""
 
 
 class _Head(Model):
@@ -95,6 +118,7 @@ class _Head(Model):
     version: Version
     """Quoted, so that "1.10" stays what it is."""
     date: dt.date
+    """Of the release; it decides which one is the latest."""
     status: Literal["draft", "final"]
     """A published final release never changes."""
     previous: Text | None = None
@@ -131,6 +155,8 @@ class Release(_Sections):
     """`self` publishes the Neuroglancer client with the release, which then opens offline, and in ten years."""
     programmatic: Programmatic = Programmatic()
     site: Site = Site()
+    templates: Text | None = None
+    """Folder of jinja2 templates that take the place of publisher's own of the same name, relative to the manifest."""
 
     @property
     def final(self) -> bool:

@@ -31,6 +31,7 @@ class Layer(Model):
     name: Text | None = None
     """What the viewer calls it."""
     visible: bool = True
+    """Whether it is shown at first."""
     segments: tuple[Segment, ...] | None = None
     """Segments that are selected at first."""
     segment_query: str | None = None
@@ -101,7 +102,9 @@ class Scene(Model):
     slices: bool = False
     """Whether the cross-sections show in the 3-d view, which then is part of the layout `xy-3d`, unless another is given."""
     axis_lines: bool | None = None
+    """Whether the axes are drawn."""
     scale_bar: bool | None = None
+    """Whether there is a scale bar."""
     bounding_box: bool = False
     """Whether a frame is drawn around each volume."""
     sources: Literal["scheme", "pipe"] = "scheme"

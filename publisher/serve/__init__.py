@@ -19,11 +19,15 @@ from threading import Thread
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.serve.handler import Handler
 from publisher.serve.live import Live, Log, Releases
+from publisher.serve.preview import Pages
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Which folder is served, and where; `cors=False` answers no browser of another origin; `log` takes request lines."""
+    """Which folder is served, and where; `cors=False` answers no browser of another origin; `log` takes request lines.
+
+    `preview` shows pages that are not published, in the place of those that are.
+    """
 
     root: Path
     host: str = "127.0.0.1"
@@ -32,6 +36,7 @@ class Settings:
     listing: bool = False
     log: Log | None = None
     gate: bool = True  # answer 403 for what is private; without it, the server is its owner's own
+    preview: Pages | None = None
 
 
 class Server(ThreadingMixIn, TCPServer):

@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from publisher import headers, viewer
 from publisher.serve.live import PAGES, Live
+from publisher.serve.preview import CHANGES, Pages
 from publisher.serve.rules import TEMPORARY, allowed, key_of, names_tag, span
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND, "no object can have this key")
         elif self.server.settings.gate and live.closed(key):
             self._say(HTTPStatus.FORBIDDEN, f"{key} is private")
+        elif key == CHANGES and self.server.settings.preview:
+            self._tell(self.server.settings.preview)
         elif found := self._find(live, key):
             self._give(found, key)
         elif to := self._elsewhere(live, key):
@@ -169,6 +172,12 @@ class Handler(BaseHTTPRequestHandler):
         # A cache must not give one origin's answer to another, nor the answer to none.
         return shared if "*" in origins or not self.server.settings.cors else {**shared, "Vary": "Origin"}
 
+    def _tell(self, pages: Pages) -> None:
+        """Answer with the preview's news, as soon as there is some that was not seen."""
+        seen = parse_qs(self.requestline.split()[1].partition("?")[2]).get("seen", ["-1"])[0]
+        news = pages.news(int(seen) if _SMALL.fullmatch(seen) else -1)
+        self._give(_Found(news, headers.JSON, headers.MOVING, None), CHANGES)
+
     def _path(self, key: str) -> Path | None:
         path = _inside(self.server.root, key)
         return path if path and os.path.isfile(path) else None  # noqa: PTH113 - is_file raises where a name is too long
@@ -184,6 +193,11 @@ class Handler(BaseHTTPRequestHandler):
             key += "index.html"
         if not key or key.endswith("/"):
             return None
+        preview = self.server.settings.preview
+        if preview and preview.has(key):
+            if (page := preview.find(key)) is None:
+                return None
+            return _Found(page, headers.rule_for_name(key).content_type, headers.MOVING, None)
         entry = live.entry(key)
         content_type = entry.headers.content_type if entry else headers.rule_for_name(key).content_type
         cache_control = entry.headers.cache_control if entry else headers.MOVING
@@ -197,6 +211,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _elsewhere(self, live: Live, key: str) -> tuple[HTTPStatus, str, Mapping[str, str]] | None:
         """Return a redirection from `/` to the latest site, and from a folder's name to the folder."""
+        if not key and self.server.settings.preview:
+            return HTTPStatus.FOUND, "", {"Location": f"/{quote(self.server.settings.preview.prefix)}"}
         if not key and live.latest and self._path(f"site/{live.latest}/index.html"):
             return HTTPStatus.FOUND, "", {"Location": f"/site/{quote(live.latest)}/"}
         if key and not key.endswith("/") and (self._find(live, f"{key}/") or self._folder(f"{key}/")):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from json import loads
 from pathlib import Path
 from threading import Lock
 
@@ -113,7 +112,7 @@ class Releases:
 
 def _newest_first(path: Path) -> tuple[list[record.ReleaseRef], str]:
     data = path.read_bytes() if path.exists() else None
-    latest = loads(data)["latest"] if data else ""
+    latest = record.latest(data)
     refs = reversed(record.parse_releases(data).values())
     return sorted(refs, key=lambda ref: (ref.version == latest, ref.date), reverse=True), latest
 

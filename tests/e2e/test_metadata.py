@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from publisher import finish, pipeline, site
+from publisher import pipeline, site, website
 from publisher.serve import running
 from publisher.site import PAPERS, Built
 from tests import catalogues
@@ -89,7 +89,9 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Sites:
         text = yaml.safe_dump(MANIFEST | {"version": version, "date": date, "changes": words})
         (home / f"{version}.yaml").write_text(text)
         pipeline.release(home / f"{version}.yaml", None, until="publish")
-        built = finish.build_site(home / f"{version}.yaml", None, None)
+        run = website.build(home / f"{version}.yaml", None, None)
+        assert run.built is not None
+        built = run.built
     return Sites(home, built)
 
 

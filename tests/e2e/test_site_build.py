@@ -235,7 +235,6 @@ def pages(live: Live) -> list[Path]:
 
 def test_the_pages_are_there(live: Live) -> None:
     assert [path.name for path in pages(live)] == [
-        "404.html",
         "cite.html",
         "download.html",
         "explore.html",
