@@ -34,9 +34,9 @@ def csv(folder: Path, data: str | bytes, name: str = "table.csv", **types: str) 
     out = folder / "table.feather"
     measured = tables.convert(tables.open_source(source, types), out, "feather", "lz4")
     table = pf.read_table(out)
-    assert measured.rows == table.num_rows
-    assert [kind for _, kind, _ in measured.columns] == [str(field.type) for field in table.schema]
-    assert [nulls for *_, nulls in measured.columns] == [column.null_count for column in table.columns]
+    assert measured.summary.rows == table.num_rows
+    assert [column.type for column in measured.summary.columns] == [str(field.type) for field in table.schema]
+    assert [column.nulls for column in measured.summary.columns] == [column.null_count for column in table.columns]
     return {field.name: str(field.type) for field in table.schema}, pd.read_feather(out, dtype_backend="pyarrow")
 
 
@@ -226,7 +226,9 @@ def test_categories_of_several_row_groups_become_one(index: pa.DataType, values:
     table = pf.read_table(tmp_path / "a.feather")
     assert table.column("type").to_pylist() == [word for group in words for word in group]
     assert pa.types.is_dictionary(table.schema.field("type").type)
-    assert measured.columns == (("type", str(table.schema.field("type").type), 5),)
+    assert [(c.name, c.type, c.nulls) for c in measured.summary.columns] == [
+        ("type", str(table.schema.field("type").type), 5)
+    ]
     assert pd.read_feather(tmp_path / "a.feather")["type"].cat.categories.is_unique
     with pa.OSFile(str(tmp_path / "a.feather")) as file, pa.ipc.open_file(file) as reader:
         assert reader.num_record_batches >= 1
@@ -279,7 +281,7 @@ def test_tables_without_rows_or_columns(kind: str, tmp_path: Path) -> None:
     for number, table in enumerate((pa.table({"a": pa.array([], pa.uint64())}), pa.table({}))):
         source = make(kind, table, tmp_path / f"{number}.{kind}", "zstd")
         out = tmp_path / f"{number}.out"
-        assert tables.convert(tables.open_source(source, {}), out, "feather", "lz4").rows == 0
+        assert tables.convert(tables.open_source(source, {}), out, "feather", "lz4").summary.rows == 0
         assert pf.read_table(out).schema.names == table.schema.names
 
 
