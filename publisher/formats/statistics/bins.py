@@ -89,7 +89,10 @@ def _least(low: float, high: float) -> int:
 
 
 def _number(value: float, exponent: int) -> int:
-    return value >> exponent if isinstance(value, int) else math.floor(math.ldexp(value, -exponent))
+    if isinstance(value, int):
+        return value >> exponent
+    scaled = math.ldexp(value, -exponent)
+    return -1 if value < 0 and scaled == 0 else math.floor(scaled)  # so small that nothing was left of it but its side
 
 
 def _edge(number: int, exponent: int) -> float:
@@ -105,4 +108,6 @@ def _places(values: npt.NDArray[Any], exponent: int, first: int) -> npt.NDArray[
         places: npt.NDArray[np.intp] = ((values >> kind(exponent)) - kind(first)).astype(np.intp)
         return places
     scaled = values * 2.0**-exponent if abs(exponent) < 1000 else np.ldexp(values, -exponent)  # noqa: PLR2004 - in range
+    if exponent > 0:
+        scaled[(values < 0) & (scaled == 0)] = -1  # as above
     return (np.floor(scaled, out=scaled).astype(np.intp) - first).astype(np.intp, copy=False)

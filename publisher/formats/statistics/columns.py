@@ -25,7 +25,7 @@ TOP = 20  # most frequent values that are named
 class Limits:
     """How much a column may hold: values known one by one, bytes of them, and the size of the sketch (a power of two)."""
 
-    values: int = 32_768
+    known: int = 32_768
     text_bytes: int = 1 << 20
     bits: int = 16
 
@@ -33,8 +33,8 @@ class Limits:
     def of(cls, columns: int) -> Limits:
         """Return the limits for a table of so many columns: together they hold about as much, however many there are."""
         share = max(columns, 1)
-        values = max(256, min(32_768, (1 << 21) // share))
-        return cls(values, 32 * values, max(10, min(16, ((1 << 24) // share).bit_length() - 1)))
+        known = max(256, min(32_768, (1 << 21) // share))
+        return cls(known, 32 * known, max(10, min(16, ((1 << 24) // share).bit_length() - 1)))
 
 
 class Meter(Protocol):
@@ -115,7 +115,7 @@ class Wholes:
     def __init__(self, kind: Any, limits: Limits) -> None:  # noqa: ANN401
         """Take the wide type that they are looked at as: int64 or uint64."""
         self._kind = kind
-        self._bins, self._sum, self._distinct = Bins(), Sum(), DistinctNumbers(limits.values, limits.bits)
+        self._bins, self._sum, self._distinct = Bins(), Sum(), DistinctNumbers(limits.known, limits.bits)
 
     def add(self, array: Array) -> None:
         """Look at some values."""
@@ -146,7 +146,7 @@ class Moments:
 
         self._days = pa.types.is_date64(kind)  # in milliseconds, and whole days all the same
         self._type = pa.date32() if self._days else kind
-        self._bins, self._distinct = Bins(), DistinctNumbers(limits.values, limits.bits)
+        self._bins, self._distinct = Bins(), DistinctNumbers(limits.known, limits.bits)
 
     def add(self, array: Array) -> None:
         """Look at some values."""
@@ -179,7 +179,7 @@ class Reals:
         """Take their width in bits."""
         self._bits = bits
         self._nan, self._signs = 0, {1: 0, -1: 0}  # infinities by their sign
-        self._bins, self._sum, self._distinct = Bins(), Sum(), DistinctNumbers(limits.values, limits.bits)
+        self._bins, self._sum, self._distinct = Bins(), Sum(), DistinctNumbers(limits.known, limits.bits)
 
     def add(self, array: Array) -> None:
         """Look at some values."""
@@ -283,7 +283,7 @@ class Texts:
         if self._known is not None:
             values, counts = _counted(pa.concat_arrays([self._known, values]), np.concatenate([self._counts, counts]))
         self._known, self._counts = values, counts
-        if len(values) > self._limits.values or values.nbytes > self._limits.text_bytes:
+        if len(values) > self._limits.known or values.nbytes > self._limits.text_bytes:
             self._sketch = Sketch(self._limits.bits)
             self._sketch.add(hashed(values))
             self._known, self._counts = None, np.zeros(0, np.int64)
