@@ -172,7 +172,7 @@ def _lengths(found: Lengths) -> str:
 
 def _percent(part: int, whole: int) -> str:
     share = 100 * part / whole if whole else 0
-    return f"{share:.2g}\N{NO-BREAK SPACE}%" if share < 99.5 or part == whole else f"{share:.4g}\N{NO-BREAK SPACE}%"  # noqa: PLR2004
+    return f"{share:.2g} %" if share < 99.5 or part == whole else f"{share:.4g} %"  # noqa: PLR2004
 
 
 def _distinct(found: Distinct | None, there: int) -> str:
@@ -180,7 +180,7 @@ def _distinct(found: Distinct | None, there: int) -> str:
         return ""
     if found.error:
         count = found.count if found.count < _EXACT else round(found.count, 3 - len(str(found.count)))
-        return f"about {count:,} (\N{PLUS-MINUS SIGN}{100 * found.error:.2g}\N{NO-BREAK SPACE}%)"
+        return f"about {count:,} (\N{PLUS-MINUS SIGN}{100 * found.error:.2g} %)"
     return f"{found.count:,}" + (", all differ" if found.count == there > 1 else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,27 @@ def test_staging_again_gives_the_same_bytes(tmp_path: Path) -> None:
     source.write_text("body,type\n" + "".join(f"{n},{n % 7}\n" for n in range(1000)))
     first = stage(source, tmp_path / "one").trees[0].path.read_bytes()
     assert stage(source, tmp_path / "two").trees[0].path.read_bytes() == first
+
+
+def test_what_was_staged_is_measured_once(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("body,type\n1,x\n2,y\n")
+    made = stage(source, tmp_path / "work")
+    assert made.summary is not None
+    document = json.loads(made.summary.read_bytes())
+    assert [column["distinct"] for column in document["columns"]] == [{"count": 2, "error": 0.0}] * 2
+    files = [made.summary, made.trees[0].path]
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
+    os.utime(source)  # the time of a file says nothing of its bytes
+    assert stage(source, tmp_path / "work", columns={"body": "Segment."}) != made  # words do not change what is there
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files] == before
+    source.write_text("body,type\n1,x\n2,x\n")
+    again = stage(source, tmp_path / "work")
+    assert again.summary == made.summary
+    assert json.loads(made.summary.read_bytes())["columns"][1]["distinct"]["count"] == 1
+    assert pf.read_table(made.trees[0].path).column("type").to_pylist() == ["x", "x"]
+    stage(source, tmp_path / "work", columns={"body": {"type": "string"}})
+    assert json.loads(made.summary.read_bytes())["columns"][0]["type"] == "string"
 
 
 CONVERT = """

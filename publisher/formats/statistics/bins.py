@@ -83,9 +83,11 @@ def _least(low: float, high: float) -> int:
     """Return an exponent that is not too large yet: no bin narrower than what its largest number can be told apart by."""
     if isinstance(low, int):
         return max(0, (int(high) - low).bit_length() - 6)
-    reach = math.frexp(high / 2 - low / 2)[1] - 8
+    if low == high == 0:
+        return _SMALLEST
+    reach = math.frexp(high / 2 - low / 2)[1] - 8 if high > low else _SMALLEST
     precision = math.frexp(max(abs(low), abs(high)))[1] - 53
-    return max(_SMALLEST, precision, reach if high > low else _SMALLEST)
+    return max(_SMALLEST, precision, reach)
 
 
 def _number(value: float, exponent: int) -> int:
