@@ -120,6 +120,21 @@ def test_what_nobody_described_is_warned_of_by_its_place(inputs: Path, tmp_path:
     assert "nobody will know" in publisher("validate", manifest).err + publisher("validate", manifest).out
 
 
+def test_a_secret_in_the_first_rows_is_found_before_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("body,token\n1,ghp_" + "a1" * 18 + "\n")
+    manifest = tmp_path / "v1.yaml"
+    given: dict[str, Any] = {"schema": 1, "version": "v1", "date": "2026-11-21", "status": "draft"}
+    dataset = {"name": "a", "title": "A", "description": "A table.", "license": "CC0-1.0", "authors": [{"name": "A"}]}
+    table: dict[str, Any] = {"name": "a", "source": "a.csv"}
+    manifest.write_text(yaml.safe_dump(given | {"dataset": dataset, "tables": [table]}))
+    refused = publisher("validate", manifest)
+    assert refused.code == 2
+    assert "holds a GitHub token" in refused.err
+    table["allow"] = [{"path": ".", "reason": "made up"}]
+    manifest.write_text(yaml.safe_dump(given | {"dataset": dataset, "tables": [table]}))
+    assert publisher("validate", manifest).code == 0
+
+
 GENERATE = """
 import sys, numpy as np, pyarrow as pa
 rows, path, step = int(sys.argv[1]), sys.argv[2], 65536
@@ -173,7 +188,7 @@ def test_a_wide_table_in_one_pass_with_little_memory_and_a_page_that_opens(rows:
     )
     assert peak < 500 << 20
     assert size < 500_000
-    assert seconds < 60 + rows / 50_000
+    assert seconds < 300
     columns, first = Grids(page.read_text()).grids
     assert (len(columns), len(first), len(first[0])) == (51, 101, 50)
     document = json.loads((tmp_path / "public/v1/.release/tables/wide.json").read_text())
