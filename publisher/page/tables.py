@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from publisher import summary
@@ -19,6 +20,7 @@ LEAST = 0.8  # height of a bar that stands for something, however little
 WORD = 32  # characters of a value beside others
 BUDGET_BYTES = 230_000  # of the first rows as HTML
 LENGTHS = (80, 40, 24, 12)  # characters of a cell: the first that fits
+_NUMBER = re.compile(r"u?int\d|float|double|halffloat|decimal")  # types whose values stand below each other
 _DIGITS = 8  # of fractions
 _EXACT = 10**4  # an estimate below this is told to the last digit
 
@@ -70,6 +72,7 @@ class Shown:
     high: str = ""
     mean: str = ""
     distinct: str = ""
+    all_differ: bool = False  # no value is there twice
     lengths: str = ""
     picture: Picture | None = None
     top: tuple[Share, ...] = ()
@@ -117,7 +120,7 @@ def sheets(book: Book) -> Iterator[Sheet]:
 def _sheet(view: View, facts: TableFacts, measured: TableSummary | None, document: str) -> Sheet:
     summaries = measured.columns if measured else (None,) * len(facts.columns)
     columns = tuple(_shown(column, each, facts.rows) for column, each in zip(facts.columns, summaries, strict=True))
-    rows = _rows([column.name for column in facts.columns], measured.preview) if measured else None
+    rows = _rows(facts.columns, measured.preview) if measured else None
     return Sheet(page_of(view), view, facts, columns, rows, document)
 
 
@@ -137,8 +140,9 @@ def _shown(column: Column, measured: ColumnSummary | None, rows: int) -> Shown:
         low=_word(measured.min),
         high=_word(measured.max),
         # The mean of ids means nothing.
-        mean=told(measured.mean) if measured.mean is not None and not column.references else "",
-        distinct=_distinct(measured.distinct, there),
+        mean=f"{measured.mean:.{_DIGITS}g}" if measured.mean is not None and not column.references else "",
+        distinct=_distinct(measured.distinct) if measured.distinct else "",
+        all_differ=measured.distinct == Distinct(there) and there > 1,
         lengths=_lengths(lengths) if lengths else "",
         picture=_picture(column.name, measured.histogram) if measured.histogram else None,
         top=top,
@@ -175,13 +179,11 @@ def _percent(part: int, whole: int) -> str:
     return f"{share:.2g} %" if share < 99.5 or part == whole else f"{share:.4g} %"  # noqa: PLR2004
 
 
-def _distinct(found: Distinct | None, there: int) -> str:
-    if found is None:
-        return ""
+def _distinct(found: Distinct) -> str:
     if found.error:
         count = found.count if found.count < _EXACT else round(found.count, 3 - len(str(found.count)))
         return f"about {count:,} (\N{PLUS-MINUS SIGN}{100 * found.error:.2g} %)"
-    return f"{found.count:,}" + (", all differ" if found.count == there > 1 else "")
+    return f"{found.count:,}"
 
 
 def _picture(name: str, given: Histogram) -> Picture:
@@ -201,43 +203,37 @@ def _picture(name: str, given: Histogram) -> Picture:
     return Picture(path, len(given.counts), words)
 
 
-def _rows(names: list[str], preview: Preview) -> Rows | None:
+def _rows(columns: Sequence[Column], preview: Preview) -> Rows | None:
     """Return the first rows with cells as long as the page has room for, and as many columns as fit even so."""
-    if not preview.rows or not names:
+    if not preview.rows or not columns:
         return None
+    kinds = ["n" if _NUMBER.match(column.type) else "" for column in columns]
     lengths = {(row, column): length for row, column, length in preview.cut}
     cells: list[list[Cell]] = []
     for most in LENGTHS:
         cells = [
-            [_cell(value, lengths.get((row, column), 0), most) for column, value in enumerate(values)]
+            [_cell(value, kinds[column], lengths.get((row, column), 0), most) for column, value in enumerate(values)]
             for row, values in enumerate(preview.rows)
         ]
         if sum(_size(cell) for row in cells for cell in row) <= BUDGET_BYTES:
             break
     left, fitting = BUDGET_BYTES, 0
-    for column in range(len(names)):
+    for column in range(len(columns)):
         left -= sum(_size(row[column]) for row in cells)
         if left < 0 and fitting:
             break
         fitting += 1
     shown = tuple(tuple(row[:fitting]) for row in cells)
-    heads = (Cell(name, _kind([row[place] for row in shown])) for place, name in enumerate(names[:fitting]))
-    return Rows(tuple(heads), shown, any(cell.title for row in shown for cell in row))
+    heads = tuple(Cell(column.name, kind) for column, kind in zip(columns[:fitting], kinds[:fitting], strict=True))
+    return Rows(heads, shown, any(cell.title for row in shown for cell in row))
 
 
-def _kind(cells: list[Cell]) -> str:
-    """Return `n` for a column of numbers, so that its name stands above them."""
-    return "n" if {cell.kind for cell in cells} - {"z"} == {"n"} else ""
-
-
-def _cell(value: Value, length: int, most: int) -> Cell:
+def _cell(value: Value, kind: str, length: int, most: int) -> Cell:
     if value is None:
-        return Cell("null", "z")
+        return Cell("null", f"{kind} z".strip())
     text = told(value)
-    kind = "n" if isinstance(value, int | float) and not isinstance(value, bool) else ""
     if length or len(text) > most:
-        title = f"cut: {length or len(text):,} in all"
-        return Cell(f"{text[:most]}\N{HORIZONTAL ELLIPSIS}", kind, title)
+        return Cell(f"{text[:most]}\N{HORIZONTAL ELLIPSIS}", kind, f"cut: {length or len(text):,} in all")
     return Cell(text, kind)
 
 

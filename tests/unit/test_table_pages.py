@@ -112,8 +112,8 @@ def test_columns_are_shown_as_they_were_measured() -> None:
     assert list(shown) == POINTS.schema.names
     assert {row[1] for row in columns[1:]} == {"not described"}
     assert "6 of 6 columns are not described" in reading.text
-    assert shown["x"][:6] == ["x\nint64", "not described", "1 (25 %)", "5", str(2**60), f"{(2**60 + 12) / 3:.15g}"]
-    assert shown["x"][6] == "3, all differ"
+    assert shown["x"][:6] == ["x\nint64", "not described", "1 (25 %)", "5", str(2**60), "3.8430717e+17"]
+    assert shown["x"][6] == "3\nall differ"
     assert shown["score"][2:7] == ["0\nNaN: 1\ninfinite: 1", "1e-09", "0.5", "0.25", "3"]
     assert shown["kind"][0] == "kind\nstring (dictionary)"
     assert shown["kind"][7].replace("\n", " ").split() == [
