@@ -21,6 +21,7 @@ WORD = 32  # characters of a value beside others
 BUDGET_BYTES = 230_000  # of the first rows as HTML
 LENGTHS = (80, 40, 24, 12)  # characters of a cell: the first that fits
 _NUMBER = re.compile(r"u?int\d|float|double|halffloat|decimal")  # types whose values stand below each other
+_LITTLE = 0.01  # percent
 _DIGITS = 8  # of fractions
 _EXACT = 10**4  # an estimate below this is told to the last digit
 
@@ -175,8 +176,11 @@ def _lengths(found: Lengths) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    share = 100 * part / whole if whole else 0
-    return f"{share:.2g} %" if share < 99.5 or part == whole else f"{share:.4g} %"  # noqa: PLR2004
+    """Return a share that is neither rounded up to all nor down to nothing."""
+    share = 100 * part / whole
+    if part == whole:
+        return "100 %"
+    return f"{min(share, 99.9):.3g} %" if share >= _LITTLE else f"less than {_LITTLE} %"
 
 
 def _distinct(found: Distinct) -> str:

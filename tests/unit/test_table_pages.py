@@ -247,6 +247,21 @@ def test_the_index_names_every_table_and_none_of_others() -> None:
     ] == []
 
 
+def test_shares_are_neither_all_nor_nothing_where_they_are_not() -> None:
+    def nulls(some: int, rows: int) -> str:
+        shown = a_book(pa.table({"a": pa.array([None] * some + [1] * (rows - some), pa.int64())}))
+        return page(shown)[1].grids[0][1][2]
+
+    assert [nulls(some, 20_000) for some in (0, 1, 2, 1_000, 19_999, 20_000)] == [
+        "0",
+        "1 (less than 0.01 %)",
+        "2 (0.01 %)",
+        "1,000 (5 %)",
+        "19,999 (99.9 %)",
+        "20,000 (100 %)",
+    ]
+
+
 def test_values_are_told_as_people_read_them() -> None:
     yes = True
     told = {0.1: "0.1", 1 / 3: "0.33333333", 1234567890.125: "1234567890.125", 12345678.9: "12345679", 5: "5"}

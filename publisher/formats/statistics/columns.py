@@ -289,11 +289,13 @@ class Texts:
             self._known, self._counts = None, np.zeros(0, np.int64)
 
     def found(self) -> Found:
-        """Return all that can be said; a histogram of lengths where too many differ to name the frequent ones."""
+        """Return all that can be said; a histogram of lengths where no frequent ones can be named."""
         if self._low is None or self._high is None:
             return {"distinct": Distinct(0)}
         lengths = Lengths(self._bins.low, self._bins.high, self._characters / self._count)
         found: Found = {"min": self._tell(self._low), "max": self._tell(self._high), "lengths": lengths}
+        if self._sketch is None and len(self._known) > TOP and self._counts.max() == 1:  # none is more frequent
+            return found | {"distinct": Distinct(len(self._known)), "histogram": _of_lengths(self._bins)}
         if self._sketch is None:
             values = self._known.to_pylist()
             order = sorted(range(len(values)), key=lambda place: (-self._counts[place], values[place]))[:TOP]
