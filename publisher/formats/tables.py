@@ -16,7 +16,6 @@ from typing import Any, Literal
 from publisher.errors import InvalidInput, Problem
 from publisher.formats import csv, feather
 from publisher.formats.feather import CODECS
-from publisher.formats.statistics import Statistics
 from publisher.summary import TableSummary
 from publisher.work import trouble
 
@@ -87,6 +86,8 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
 
 def measure(source: Source) -> Measured:
     """Look at every row in one pass."""
+    from publisher.formats.statistics import Statistics  # noqa: PLC0415 - numpy, which a rerun need not wait for
+
     statistics = Statistics(source.schema)
     for batch in source.batches():
         statistics.add(batch)
@@ -96,6 +97,8 @@ def measure(source: Source) -> Measured:
 def convert(source: Source, path: Path, to: Literal["feather", "parquet"], compression: str) -> Measured:
     """Write the table as Feather or Parquet, whole or not at all, in one pass (two where it has dictionaries)."""
     import pyarrow as pa  # noqa: PLC0415
+
+    from publisher.formats.statistics import Statistics  # noqa: PLC0415
 
     dictionaries = _dictionaries(source)
     schema = _with_room(source.schema, dictionaries)
@@ -176,8 +179,10 @@ def _unified(batch: Any, schema: Any, dictionaries: Mapping[int, Any]) -> Any:  
 def _read_feather(source: Source) -> Iterator[Any]:
     import pyarrow as pa  # noqa: PLC0415
 
-    # Not mapped into memory: the pages of a mapped file that were read count as the process's own.
-    with pa.OSFile(str(source.path)) as file, pa.ipc.open_file(file) as reader:
+    # What is not compressed is mapped into memory: a batch may be all of the file. Else a batch is made in memory anyway, and
+    # the pages of a mapped file that were read would count as the process's own.
+    opened = pa.OSFile if source.compression else pa.memory_map
+    with opened(str(source.path)) as file, pa.ipc.open_file(file) as reader:
         for index in range(reader.num_record_batches):
             yield reader.get_batch(index)
 
