@@ -25,7 +25,7 @@ from publisher import summary
 from publisher.errors import Damaged
 from publisher.formats.statistics import Statistics
 from publisher.formats.statistics.bins import BINS, Bins
-from publisher.formats.statistics.columns import Limits
+from publisher.formats.statistics.limits import Limits
 from publisher.formats.statistics.sketch import DistinctNumbers, Sketch, hashed, mixed
 from publisher.formats.statistics.sums import Sum
 from publisher.summary import ColumnSummary, Distinct, Histogram, Lengths, TableSummary

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from publisher.formats.statistics.columns import Limits, Meter, meter
+from publisher.formats.statistics.columns import Meter, meter
+from publisher.formats.statistics.limits import Limits
 from publisher.formats.statistics.values import First, plain
 from publisher.summary import ColumnSummary, TableSummary
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from publisher.summary import Histogram, Value
 
 BINS = 32  # at most; at least half as many, but for whole numbers of a small range
 _SMALLEST = -1074  # exponent of the smallest float
@@ -77,6 +80,15 @@ class Bins:
         """Return how many values are in each bin."""
         found: list[int] = self._counts.tolist()
         return found
+
+
+def histogram(
+    bins: Bins, edge: Callable[[Any], Value], of: Literal["values", "lengths"] = "values"
+) -> Histogram | None:
+    """Return the bins, with edges as they are to be told; None where all values are the same, and where there is none."""
+    if bins.low == bins.high:
+        return None
+    return Histogram(of, tuple(map(edge, bins.edges())), tuple(bins.counts()))
 
 
 def _least(low: float, high: float) -> int:
