@@ -34,6 +34,11 @@ def record_key(version: str) -> str:
     return f"{folder(version)}/release.json"
 
 
+def summary_key(version: str, table: str) -> str:
+    """Return the key of a table's statistics; releases of before they were measured have none."""
+    return f"{folder(version)}/tables/{table}.json"
+
+
 @dataclass(frozen=True, slots=True)
 class InventoryRef:
     """Which inventory the record commits."""

@@ -11,7 +11,7 @@ from publisher.artifacts import Artifact, Bench, Made
 from publisher.errors import InvalidInput, Problem
 from publisher.manifest import Manifest
 from publisher.progress import SILENCE, Progress
-from publisher.record import Described
+from publisher.record import Described, summary_key
 from publisher.tree import Tree
 from publisher.words import did_you_mean
 
@@ -56,6 +56,10 @@ def stage(manifest: Manifest, work: Path, *, avoid: Path | None = None, progress
         problems += [_placed(problem, where, artifact) for problem in made.problems]
         warnings += [_placed(warning, where, artifact) for warning in made.warnings]
         trees += made.trees
+        if made.summary is not None:
+            allow = {each.path: each.reason for each in artifact.allow}
+            key = summary_key(release.version, artifact.name)
+            trees.append(Tree(f"table:{artifact.name}", key, made.summary, role=lambda _: "json", allow=allow))
         described.append(_describe(manifest, artifact, made))
         meter.advance(1, 0)
     return Staged(manifest, tuple(trees), tuple(described), tuple(warnings), tuple(problems))

@@ -95,12 +95,16 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What staging made of an artifact: trees of objects, what was measured, and what is wrong with it."""
+    """What staging made of an artifact: trees of objects, what was measured, and what is wrong with it.
+
+    `summary` is a file of statistics (`publisher.summary`) that the release carries among its own documents.
+    """
 
     trees: tuple[Tree, ...] = ()
     facts: Facts | None = None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    summary: Path | None = None
 
 
 class Artifact(Model):

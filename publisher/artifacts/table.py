@@ -7,11 +7,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from publisher import summary
 from publisher.artifacts.base import Artifact, Bench, Made, Model
+from publisher.builders import kept
 from publisher.errors import InvalidInput, Problem
 from publisher.facts import Column, TableFacts
 from publisher.formats import tables
+from publisher.summary import TableSummary
 from publisher.words import did_you_mean
+from publisher.work import write_file
+
+SUMMARY = "statistics.json"
+MEASURED = 1  # which way of measuring: another number, and what is kept of former runs is measured again
 
 
 class ColumnWords(Model):
@@ -61,10 +68,12 @@ class Table(Artifact):
         return tuple((f"references.{column}", name) for column, name in self.references.items())
 
     def stage(self, bench: Bench) -> Made:
-        """Convert the source unless it is what is asked for already; count rows and nulls in one pass."""
-        source = tables.open_source(
-            bench.source, {name: words.type for name, words in self.columns.items() if words.type}
-        )
+        """Convert the source unless it is what is asked for already, and measure every row of it in the same pass.
+
+        What was made of the same bytes with the same options is not made again.
+        """
+        types = {name: words.type for name, words in self.columns.items() if words.type}
+        source = tables.open_source(bench.source, types)
         names = source.schema.names
         problems = tuple(
             Problem("", f"has no column {name!r}{did_you_mean(name, names)}", f"{bench.source} has {', '.join(names)}")
@@ -73,23 +82,32 @@ class Table(Artifact):
         )
         if problems:
             raise InvalidInput(problems)
-        if self.format == "source" or source.is_already(self.format):
-            path, measured = bench.source, tables.measure(source)
-        else:
-            path = bench.work / "tables" / f"{self.name}.{self.format}"
-            measured = tables.convert(source, path, self.format, self.compression)
+        folder = bench.work / "tables" / self.name
+        # Published as it lies, or else what it becomes.
+        to = None if self.format == "source" or source.is_already(self.format) else self.format
+        path = folder / f"{self.name}.{to}" if to else bench.source
+
+        def make(whole: Path, scratch: Path) -> kept.Said:
+            del scratch
+            measured = tables.convert(source, whole / path.name, to, self.compression) if to else tables.measure(source)
+            write_file(whole / SUMMARY, summary.dump(measured.summary))
+            return {"format": measured.format, "compression": measured.compression}
+
+        wanted = {"types": types, "format": self.format, "compression": self.compression, "measured": MEASURED}
+        said = kept.once(folder, kept.digest(bench.source, wanted), make)
+        measured = summary.parse((folder / SUMMARY).read_bytes(), str(folder / SUMMARY))
         undescribed = [name for name in names if not self.columns.get(name, ColumnWords()).description]
         warnings: tuple[Problem, ...] = ()
         if undescribed:
             message = f"nobody will know what these columns mean: {', '.join(undescribed)}"
             warnings = (Problem("", message, "describe them under `columns`"),)
-        tree = self.tree(bench, path=path, role=lambda _: f"table/{measured.format}")
-        return Made((tree,), self._facts(measured), warnings=warnings)
+        tree = self.tree(bench, path=path, role=lambda _: f"table/{said['format']}")
+        return Made((tree,), self._facts(said, measured), warnings=warnings, summary=folder / SUMMARY)
 
-    def _facts(self, measured: tables.Measured) -> TableFacts:
+    def _facts(self, said: kept.Said, measured: TableSummary) -> TableFacts:
         columns = []
-        for name, kind, nulls in measured.columns:
-            words = self.columns.get(name, ColumnWords())
-            references = self.references.get(name, "")
-            columns.append(Column(name, kind, nulls, words.description, words.unit, references))
-        return TableFacts(measured.format, measured.compression, measured.rows, tuple(columns))
+        for column in measured.columns:
+            words = self.columns.get(column.name, ColumnWords())
+            references = self.references.get(column.name, "")
+            columns.append(Column(column.name, column.type, column.nulls, words.description, words.unit, references))
+        return TableFacts(said["format"], said["compression"], measured.rows, tuple(columns))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from publisher.errors import InvalidInput, Problem
 from publisher.formats import csv, feather
 from publisher.formats.feather import CODECS
+from publisher.summary import TableSummary
 from publisher.work import trouble
 
 Format = Literal["feather", "parquet", "csv"]
@@ -50,12 +51,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was counted while a table passed: columns are (name, type, nulls)."""
+    """What was measured while a table passed."""
 
     format: Format
     compression: str
-    rows: int
-    columns: tuple[tuple[str, str, int], ...]
+    summary: TableSummary
 
 
 def open_source(path: Path, types: Mapping[str, str]) -> Source:
@@ -85,27 +85,32 @@ def open_source(path: Path, types: Mapping[str, str]) -> Source:
 
 
 def measure(source: Source) -> Measured:
-    """Count rows and nulls in one pass."""
-    counts = _Counts(source.schema)
+    """Look at every row in one pass."""
+    from publisher.formats.statistics import Statistics  # noqa: PLC0415 - numpy, which a rerun need not wait for
+
+    statistics = Statistics(source.schema)
     for batch in source.batches():
-        counts.add(batch)
-    return counts.measured(source.format, source.compression or "none")
+        statistics.add(batch)
+    return Measured(source.format, source.compression or "none", statistics.summary())
 
 
 def convert(source: Source, path: Path, to: Literal["feather", "parquet"], compression: str) -> Measured:
     """Write the table as Feather or Parquet, whole or not at all, in one pass (two where it has dictionaries)."""
     import pyarrow as pa  # noqa: PLC0415
 
+    from publisher.formats.statistics import Statistics  # noqa: PLC0415
+
     dictionaries = _dictionaries(source)
     schema = _with_room(source.schema, dictionaries)
-    counts = _Counts(schema)
+    statistics = Statistics(schema)
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _writer(part, schema, to, compression) as write:
             for batch in source.batches():
-                counts.add(batch)
-                write(_unified(batch, schema, dictionaries))
+                unified = _unified(batch, schema, dictionaries)
+                statistics.add(unified)
+                write(unified)
         part.replace(path)
     except OSError as error:
         raise trouble(error, path) from error
@@ -114,24 +119,7 @@ def convert(source: Source, path: Path, to: Literal["feather", "parquet"], compr
         raise InvalidInput(Problem(str(source.path), message, "publish it as it is: `format: source`")) from None
     finally:
         part.unlink(missing_ok=True)
-    return counts.measured(to, compression)
-
-
-class _Counts:
-    """Rows, and nulls by column."""
-
-    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - pyarrow has no types
-        self._schema, self._rows, self._nulls = schema, 0, [0] * len(schema)
-
-    def add(self, batch: Any) -> None:  # noqa: ANN401
-        self._rows += batch.num_rows
-        self._nulls = [nulls + column.null_count for nulls, column in zip(self._nulls, batch.columns, strict=True)]
-
-    def measured(self, to: Format, compression: str) -> Measured:
-        columns = tuple(
-            (field.name, str(field.type), nulls) for field, nulls in zip(self._schema, self._nulls, strict=True)
-        )
-        return Measured(to, compression, self._rows, columns)
+    return Measured(to, compression, statistics.summary())
 
 
 @contextmanager
@@ -191,7 +179,10 @@ def _unified(batch: Any, schema: Any, dictionaries: Mapping[int, Any]) -> Any:  
 def _read_feather(source: Source) -> Iterator[Any]:
     import pyarrow as pa  # noqa: PLC0415
 
-    with pa.memory_map(str(source.path)) as file, pa.ipc.open_file(file) as reader:
+    # What is not compressed is mapped into memory: a batch may be all of the file. Else a batch is made in memory anyway, and
+    # the pages of a mapped file that were read would count as the process's own.
+    opened = pa.OSFile if source.compression else pa.memory_map
+    with opened(str(source.path)) as file, pa.ipc.open_file(file) as reader:
         for index in range(reader.num_record_batches):
             yield reader.get_batch(index)
 

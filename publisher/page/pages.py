@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
 from publisher.objects import Drawn, Mirror, Report
-from publisher.page import cite, documents, examples, layers, licences, places, safe, services
+from publisher.page import cite, documents, examples, layers, licences, places, safe, services, tables
 from publisher.page.documents import Document
 from publisher.page.examples import Example
 from publisher.page.metadata import card
@@ -61,11 +61,17 @@ def pages(
     named = [paper for paper in papers if paper.data]
     common = {"book": book, "scenes": shown, "mirrors": _same(report.mirrors if report else ()), **_citing(book)}
     common |= {"papers": named, "editions": editions, "releases_url": book.base.at(RELEASES_KEY).url}
+    sheets = tuple(tables.sheets(book))
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
         "explore.md": _page("Explore", "site/explore.md.jinja", common, book) if shown else None,
         "download.md": _page("Download", "site/download.md.jinja", common | _download(book), book),
         "files.md": _page("Files", "site/files.md.jinja", common, book),
+        "tables.md": _page("Tables", "site/tables.md.jinja", {"sheets": sheets}, book) if sheets else None,
+        **{
+            sheet.page: _page(sheet.view.described.title, "site/table.md.jinja", {"sheet": sheet, "book": book}, book)
+            for sheet in sheets
+        },
         "releases.md": _page("Releases", "site/releases.md.jinja", common, book) if editions else None,
         "cite.md": _page("Cite", "site/cite.md.jinja", common, book),
     }
@@ -79,9 +85,21 @@ def settings(book: Book, titles: Mapping[str, str]) -> dict[str, Any]:
         "site_name": f"{safe.plain(dataset['title'])} {safe.plain(record.release)}",
         "site_description": safe.plain(dataset["description"])[:_DESCRIPTION],
         "site_author": safe.plain(", ".join(author["name"] for author in dataset["authors"])),
-        "nav": [{title: name} for name, title in titles.items()],
+        "nav": _navigation(titles),
         **({"site_url": f"{book.page.rstrip('/')}/"} if book.page else {}),
     }
+
+
+def _navigation(titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the pages in their order, those of the tables below one name."""
+    found: list[dict[str, Any]] = []
+    inside = [{safe.plain(title): name} for name, title in titles.items() if tables.is_page(name)]
+    for name, title in titles.items():
+        if name == "tables.md":
+            found.append({title: [name, *inside]})
+        elif not tables.is_page(name):
+            found.append({title: name})
+    return found
 
 
 def frames(book: Book) -> str:
@@ -96,7 +114,7 @@ def _page(title: str, template: str, values: Mapping[str, Any], book: Book) -> t
     head = render(
         "site/head.jinja",
         title="" if title == "Home" else title,
-        hide="navigation, toc" if title == "Files" else "navigation",
+        hide="navigation, toc" if title == "Files" or template == "site/table.md.jinja" else "navigation",
         description=safe.plain(description)[:_DESCRIPTION],
     )
     return head + _tidy(render(template, **values)), title

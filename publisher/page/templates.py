@@ -138,6 +138,7 @@ def _environment(own: Path | None) -> Environment:
     )
     made.filters |= {
         "text": safe.text,
+        "cell": safe.cell,
         "code": safe.code,
         "plain": safe.plain,
         "prose": safe.prose,

@@ -98,7 +98,8 @@ def test_an_unfinished_run_is_finished_without_sending_again(make_release: Calla
     release = make_release()
     before = inventory(release)
     for path in (release.target / "v0.9/.release").iterdir():
-        path.unlink()
+        if path.is_file():  # the tables' statistics beside them are objects like others
+            path.unlink()
     (release.target / "releases.json").unlink()
     (release.target / "v0.9/rois/obj/lh.obj").unlink()
     again = release.again("--until", "publish")

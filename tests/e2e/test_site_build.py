@@ -240,9 +240,13 @@ def test_the_pages_are_there(live: Live) -> None:
         "explore.html",
         "files.html",
         "index.html",
+        "tables-bodies.html",
+        "tables-points.html",
+        "tables-raw.html",
+        "tables.html",
     ]
     files = len([path for path in live.out.rglob("*") if path.is_file()]) - 1
-    assert replace(live.built, lacks=()) == Built(live.out, 5, files)
+    assert replace(live.built, lacks=()) == Built(live.out, 9, files)
     assert not list(live.out.parent.glob(".out*"))
     assert str(live.out.parent) not in "".join(path.read_text(errors="replace") for path in live.out.rglob("*.*ml"))
 

@@ -279,15 +279,19 @@ ALLOWED_TAGS = frozenset(
         "nav",
         "ol",
         "p",
+        "path",
         "pre",
         "section",
+        "small",
         "span",
         "strong",
+        "svg",
         "table",
         "tbody",
         "td",
         "th",
         "thead",
+        "title",
         "tr",
         "ul",
     ]
@@ -330,10 +334,10 @@ def harmless(page: Reading) -> None:
             tag == "img" and re.fullmatch(r"renders/[\w.%~-]+|metadata/licence\.svg", source or "")
         ), (tag, source, attributes)
         assert not [name for name in attributes if name.startswith("on") or name == "srcdoc"], attributes
-        assert attributes.get("style", "text-align: right;") == "text-align: right;"
+        assert re.fullmatch(r"text-align: right;|--share:[0-9.e-]+%", attributes.get("style") or "--share:1%")
         href = attributes.get("href") or "#"
         assert href.startswith(("#", "https://", "http://", "mailto:")) or re.fullmatch(
-            r"[a-z-]+\.(html|md)(#.*)?|metadata/[A-Za-z0-9.-]+|feed\.xml", href
+            r"[\w.-]+\.(html|md)(#.*)?|metadata/[A-Za-z0-9.-]+|feed\.xml", href
         ), href
 
 

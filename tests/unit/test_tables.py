@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ def csv(folder: Path, data: str | bytes, name: str = "table.csv", **types: str) 
     out = folder / "table.feather"
     measured = tables.convert(tables.open_source(source, types), out, "feather", "lz4")
     table = pf.read_table(out)
-    assert measured.rows == table.num_rows
-    assert [kind for _, kind, _ in measured.columns] == [str(field.type) for field in table.schema]
-    assert [nulls for *_, nulls in measured.columns] == [column.null_count for column in table.columns]
+    assert measured.summary.rows == table.num_rows
+    assert [column.type for column in measured.summary.columns] == [str(field.type) for field in table.schema]
+    assert [column.nulls for column in measured.summary.columns] == [column.null_count for column in table.columns]
     return {field.name: str(field.type) for field in table.schema}, pd.read_feather(out, dtype_backend="pyarrow")
 
 
@@ -226,7 +227,9 @@ def test_categories_of_several_row_groups_become_one(index: pa.DataType, values:
     table = pf.read_table(tmp_path / "a.feather")
     assert table.column("type").to_pylist() == [word for group in words for word in group]
     assert pa.types.is_dictionary(table.schema.field("type").type)
-    assert measured.columns == (("type", str(table.schema.field("type").type), 5),)
+    assert [(c.name, c.type, c.nulls) for c in measured.summary.columns] == [
+        ("type", str(table.schema.field("type").type), 5)
+    ]
     assert pd.read_feather(tmp_path / "a.feather")["type"].cat.categories.is_unique
     with pa.OSFile(str(tmp_path / "a.feather")) as file, pa.ipc.open_file(file) as reader:
         assert reader.num_record_batches >= 1
@@ -279,7 +282,7 @@ def test_tables_without_rows_or_columns(kind: str, tmp_path: Path) -> None:
     for number, table in enumerate((pa.table({"a": pa.array([], pa.uint64())}), pa.table({}))):
         source = make(kind, table, tmp_path / f"{number}.{kind}", "zstd")
         out = tmp_path / f"{number}.out"
-        assert tables.convert(tables.open_source(source, {}), out, "feather", "lz4").rows == 0
+        assert tables.convert(tables.open_source(source, {}), out, "feather", "lz4").summary.rows == 0
         assert pf.read_table(out).schema.names == table.schema.names
 
 
@@ -330,6 +333,27 @@ def test_staging_again_gives_the_same_bytes(tmp_path: Path) -> None:
     source.write_text("body,type\n" + "".join(f"{n},{n % 7}\n" for n in range(1000)))
     first = stage(source, tmp_path / "one").trees[0].path.read_bytes()
     assert stage(source, tmp_path / "two").trees[0].path.read_bytes() == first
+
+
+def test_what_was_staged_is_measured_once(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("body,type\n1,x\n2,y\n")
+    made = stage(source, tmp_path / "work")
+    assert made.summary is not None
+    document = json.loads(made.summary.read_bytes())
+    assert [column["distinct"] for column in document["columns"]] == [{"count": 2, "error": 0.0}] * 2
+    files = [made.summary, made.trees[0].path]
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
+    os.utime(source)  # the time of a file says nothing of its bytes
+    assert stage(source, tmp_path / "work", columns={"body": "Segment."}) != made  # words do not change what is there
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files] == before
+    source.write_text("body,type\n1,x\n2,x\n")
+    again = stage(source, tmp_path / "work")
+    assert again.summary == made.summary
+    assert json.loads(made.summary.read_bytes())["columns"][1]["distinct"]["count"] == 1
+    assert pf.read_table(made.trees[0].path).column("type").to_pylist() == ["x", "x"]
+    stage(source, tmp_path / "work", columns={"body": {"type": "string"}})
+    assert json.loads(made.summary.read_bytes())["columns"][0]["type"] == "string"
 
 
 CONVERT = """
