@@ -17,7 +17,7 @@ from publisher.formats import sharded
 from publisher.health import cells
 from publisher.health.keyed import Value, below, sharding_of, value, values
 from publisher.health.records import PROPERTY_BYTES, VECTORS, Layout, layout, many, single
-from publisher.health.sampling import MOST, chosen
+from publisher.health.sample import MOST, chosen
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 
