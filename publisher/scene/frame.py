@@ -88,8 +88,21 @@ def _box_nm(shown: Iterable[Shown], skeletons: Iterable[SkeletonFacts]) -> Box |
     return next((box for each in shown if (box := _own_box_nm(each.artifact))), None)
 
 
+def box_nm(shown: Shown) -> Box | None:
+    """Return the box of all that a layer shows, its segments' meshes and skeletons too; None where something has none."""
+    boxes = [_own_box_nm(shown.artifact), *(_own_box_nm(part) for part in shown.parts)]
+    known = [box for box in boxes if box is not None]
+    if not known or len(known) < len(boxes):
+        return None
+    low, high = zip(*known, strict=True)
+    (a, b, c), (d, e, f) = (map(min, zip(*low, strict=True)), map(max, zip(*high, strict=True)))
+    return (a, b, c), (d, e, f)
+
+
 def _own_box_nm(artifact: Described) -> Box | None:
     facts, stated = artifact.facts, artifact.stated or {}
+    if isinstance(facts, SkeletonFacts | MeshFacts):
+        return facts.bounds_nm
     if isinstance(facts, VolumeFacts) and min(facts.scales[0].voxel_size_nm) > 0:
         return bounds_nm(facts)
     if isinstance(facts, AnnotationFacts):
