@@ -14,6 +14,7 @@ from publisher.units import nanometres
 
 Box = tuple[Triple, Triple]
 _METRES_NM = 1e9
+_RIM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def frame(scene: Scene, shown: tuple[Shown, ...], described: Iterable[Described]
         place = _focus(scene, skeletons)
     else:
         examples = (_example_nm(part.facts) for each in shown for part in (*each.parts, each.artifact))
-        place = next((node for node in (*(facts.node_nm for facts in skeletons), *examples) if node), None)
+        inside = (example for example in examples if example and not _at_the_rim(example, shown))
+        place = next((node for node in (*(facts.node_nm for facts in skeletons), *inside) if node), None)
     position = list(scene.position) if scene.position else None
     if position is None and place is not None:
         position = [nm / v for nm, v in zip(place, voxel, strict=True)]
@@ -68,6 +70,15 @@ def _skeletons(shown: tuple[Shown, ...], described: Iterable[Described]) -> Iter
             own = artifact.name == each.artifact.name
             if isinstance(facts, SkeletonFacts) and (own or facts.segmentation == each.artifact.name in names):
                 yield facts
+
+
+def _at_the_rim(place: Triple, shown: tuple[Shown, ...]) -> bool:
+    """Whether a cross-section there would be empty for the most part: its place is in the outer tenth of the image."""
+    facts = next((each.artifact.facts for each in shown if each.kind == "image"), None)
+    if not isinstance(facts, VolumeFacts) or min(facts.scales[0].voxel_size_nm) <= 0:
+        return False
+    edges = zip(place, *bounds_nm(facts), strict=True)
+    return any(min(at - low, high - at) < _RIM * (high - low) for at, low, high in edges)
 
 
 def _focus(scene: Scene, skeletons: Iterable[SkeletonFacts]) -> Triple:

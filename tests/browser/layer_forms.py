@@ -110,11 +110,16 @@ def bends(folder: Path, *, sharded: bool) -> None:
 
 def annotations(folder: Path, geometry: str, *, sharded: bool) -> None:
     """Build the lattice from a table, in several levels; each index in shards, or each in files."""
+    notes(folder, lattice(geometry), sharded=sharded, geometry=geometry)
+
+
+def notes(folder: Path, columns: dict[str, Any], *, sharded: bool, geometry: str = "point") -> None:
+    """Build annotations of columns `id`, `body` and coordinates in voxels, in several levels of few."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
         limits = {"FILES": 0 if sharded else 10**6, "SHARD_BYTES": 8000, "MINISHARD_KEYS": 8}
         stack.enter_context(patch.multiple(indexes, **limits))
         stack.enter_context(patch.multiple(grid, LIMIT=100, _AIM=90))
-        table = annotated.written(Path(place, "table.parquet"), lattice(geometry))
+        table = annotated.written(Path(place, "table.parquet"), columns)
         made = annotated.stage(table, Path(place, "work"), geometry=geometry, **SAID)
         shutil.copytree(made.trees[0].path, folder)
 
