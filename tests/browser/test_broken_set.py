@@ -72,9 +72,9 @@ CASES: dict[str, Case] = {
         "times as large as",
     ),
     "legacy meshes 8 times too large": Case(
-        scaled("seg", "mesh/7:0:all", 4, 8), "seg/mesh", "it would be", "Neurons", "right"
+        scaled("seg", "mesh/7:0:all", 4, 8), "seg/mesh", "it would be", "Neurons", "times as large as the other"
     ),
-    "meshes in shards 8 times too small": Case(in_nm, "skins", "it would be", "Neurons", "times as large as"),
+    "meshes in shards 8 times too small": Case(in_nm, "skins", "it would be", "Neurons", "are its units right"),
     "an image 8 times too small": Case(
         edited("em", "info", slip), "seg/info", "is 8 times as large as em", "EM", "are its units", severity="warning"
     ),
