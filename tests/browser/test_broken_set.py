@@ -131,7 +131,12 @@ def test_what_is_good_is_drawn_without_a_finding(public: Path) -> None:
     assert rendered(public) == []
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = {"a chunk of an image is lost", "the info of legacy meshes is missing", "skeletons 8 times too small"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_it_is_found_without_a_browser(name: str, sources: Path, tmp_path: Path) -> None:
     case = CASES[name]
     shutil.copytree(sources, tmp_path / "sources")

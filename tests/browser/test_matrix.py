@@ -82,6 +82,7 @@ def test_negative_control_of_volumes(quick_shelf: matrix.Shelf, tab: Any) -> Non
     assert matrix.draw(quick_shelf, broken, tab) not in {"", "layers are not there"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", QUICK_LAYERS, ids=lambda form: form.name)
 def test_negative_control_of_layers(form: LayerForm, quick_shelf: matrix.Shelf, tab: Any) -> None:
     """What is lost of a layer is seen by who reads and by who looks."""
