@@ -69,7 +69,7 @@ CASES: dict[str, Case] = {
         "seg/skeletons",
         "multiplied by 8 it would be",
         "Neurons",
-        "times as large as",
+        "the skeletons of precomputed://",
     ),
     "legacy meshes 8 times too large": Case(
         scaled("seg", "mesh/7:0:all", 4, 8), "seg/mesh", "it would be", "Neurons", "times as large as the other"
