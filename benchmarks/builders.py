@@ -1,46 +1,30 @@
-"""Builders, measured alone: seconds and peak memory for ten times as much, and ten times again.
+"""Builders, measured alone: seconds and peak memory for 10^5, ten times and a hundred times as much.
 
-    python benchmarks/builders.py --sizes 100000,1000000,10000000
-
-A builder is a function that makes its input in a folder, and the code that a process of its own runs on it. Time should
-grow as the size does, memory should not.
+A builder is a function that makes its input in a folder, and the code that a process of its own runs on it: from reading
+the input to the objects on disk. Time should grow as the size does, and memory should not.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import measure  # noqa: E402
+from benchmarks import measure
+from benchmarks.results import FAMILY, ROOT, Result, Row
+from benchmarks.scenarios import Bench
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 BATCH = 1 << 18  # rows
-
-
-@dataclass(frozen=True)
-class Built:
-    """What building so many took; `files` and `size_mb` are of what was built."""
-
-    builder: str
-    count: int
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float
-    files: int
-    size_mb: float
+FACES = 10_000  # of one of many meshes
+_FACE = np.dtype([("n", "u1"), ("i", "<i4", 3)])
 
 
 @dataclass(frozen=True)
@@ -81,6 +65,39 @@ def synapses(folder: Path, count: int) -> None:
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
+def torus(faces: int) -> tuple[Any, Any]:
+    """Return a closed surface with bumps of several sizes: vertices in nm, 120 µm wide, and faces."""
+    side = int((faces / 2) ** 0.5)
+    u, v = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    a, b = u * 2 * np.pi / side, v * 2 * np.pi / side
+    thick = 15_000 * (1 + 0.2 * np.sin(9 * a) * np.sin(7 * b) + 0.02 * np.sin(101 * a + 60 * b))
+    ring = 45_000 + thick * np.cos(b)
+    vertices = np.stack([ring * np.cos(a), ring * np.sin(a), thick * np.sin(b)], axis=-1).reshape(-1, 3)
+
+    p, q = (u + 1) % side, (v + 1) % side
+    here, along, across, beyond = (np.ravel(i * side + j) for i, j in ((u, v), (p, v), (u, q), (p, q)))
+    faces_one, faces_other = np.stack([here, along, beyond], axis=1), np.stack([here, beyond, across], axis=1)
+    return vertices, np.concatenate([faces_one, faces_other])
+
+
+def write(path: Path, faces: int) -> None:
+    """Write a torus as PLY."""
+    vertices, corners = torus(faces)
+    rows = np.zeros(len(corners), _FACE)
+    rows["n"], rows["i"] = 3, corners
+    head = "ply\nformat binary_little_endian 1.0\n"
+    head += f"element vertex {len(vertices)}\nproperty float x\nproperty float y\nproperty float z\n"
+    head += f"element face {len(rows)}\nproperty list uchar int vertex_indices\nend_header\n"
+    path.write_bytes(head.encode() + vertices.astype("<f4").tobytes() + rows.tobytes())
+
+
+def many(folder: Path, faces: int) -> None:
+    """Write meshes of `FACES` each: links to one file."""
+    write(folder / "1.ply", FACES)
+    for segment in range(2, max(1, faces // FACES) + 1):
+        (folder / f"{segment}.ply").hardlink_to(folder / "1.ply")
+
+
 ANNOTATIONS = """
 import sys
 from pathlib import Path
@@ -89,54 +106,42 @@ from publisher.artifacts.annotations import Annotations
 from publisher.record import Space
 
 source, work = Path(sys.argv[1]) / "points.parquet", Path(sys.argv[2])
-made = Annotations(name="synapses", source="x", id="id", relationships={"pre": "pre", "post": "post"})
+said = {"id": "id", "relationships": {"pre": "pre", "post": "post"}}
+made = Annotations.model_validate({"name": "synapses", "source": "x", **said})
 space = Space("EM", (8, 8, 8), "nm", "")
-facts = made.stage(Bench(source, "v1/synapses", space, work, lambda name: source)).facts
-print(facts.count)
+made.stage(Bench(source, "v1/synapses", space, work, lambda name: source))
+"""
+MESHES = """
+import sys
+from pathlib import Path
+from publisher.builders import mesh_sources, meshes
+
+meshes.build(mesh_sources.find(Path(sys.argv[1]), {}), Path(sys.argv[2]), meshes.Options(1.0))
 """
 
-BUILDERS: dict[str, Builder] = {"annotations": Builder(synapses, ANNOTATIONS)}
+BUILDERS: dict[str, Builder] = {
+    "builders-annotations": Builder(synapses, ANNOTATIONS),
+    "builders-meshes": Builder(many, MESHES),
+    "builders-mesh": Builder(lambda folder, faces: write(folder / "1.ply", faces), MESHES),
+}
 
 
-def run(names: Iterable[str], sizes: Iterable[int], folder: Path) -> list[Built]:
-    """Measure builders at sizes, each in a process of its own; what they build is removed again."""
-    results = []
-    for name in names:
-        for count in sizes:
-            with tempfile.TemporaryDirectory(dir=folder) as place:
-                source, to = Path(place) / "source", Path(place) / "built"
-                source.mkdir()
-                to.mkdir()
-                BUILDERS[name].prepare(source, count)
-                command = [sys.executable, "-c", BUILDERS[name].code, source, to]
-                env = {**os.environ, "PYTHONPATH": str(ROOT)}
-                took = measure.alone(command, env=env, log=Path(place) / "log.txt")
-                sizes_built = [path.stat().st_size for path in to.rglob("*") if path.is_file()]
-                size_mb = round(sum(sizes_built) / 1e6, 1)
-                built = Built(
-                    name, count, round(took.wall, 2), round(took.cpu, 2), round(took.peak_mb), len(sizes_built), size_mb
-                )
-                print(
-                    f"{name} {count:>12,}: {built.seconds:8.2f} s ({built.cpu_seconds:.2f} s of a processor), peak {built.peak_mb:6.0f} MB, {built.files} files, "
-                    f"{built.size_mb} MB",
-                    flush=True,
-                )
-                results.append(built)
-    return results
+def measured(bench: Bench) -> Iterator[Result]:
+    """Measure each builder at each size once, in a process of its own; what it builds is removed again."""
+    for name, builder in BUILDERS.items():
+        bench.say(name)
+        rows = [_once(bench, builder, bench.count(size)) for size in SIZES]
+        yield Result(name, rows[-1].count, rows[-1].stored_bytes, rows)
 
 
-def main() -> None:
-    """Measure what the words ask for; `--json` writes the figures to a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="comma-separated")
-    parser.add_argument("--builders", default=",".join(BUILDERS), help="comma-separated")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where there is room")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    results = run(given.builders.split(","), map(int, given.sizes.split(",")), given.folder)
-    if given.json:
-        given.json.write_text(json.dumps([asdict(each) for each in results], indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def _once(bench: Bench, builder: Builder, count: int) -> Row:
+    with bench.folder("build") as place:
+        source, to = place / "source", place / "built"
+        source.mkdir(parents=True)
+        to.mkdir()
+        builder.prepare(source, count)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(place)}
+        took = measure.alone([sys.executable, "-c", builder.code, source, to], env=env, log=place / "log")
+        sizes = [path.stat().st_size for path in to.rglob("*") if path.is_file()]
+    bench.say(f"  {count:,}: {took.wall:.2f} s, {took.cpu:.2f} s CPU, {took.peak_mb:.0f} MB")
+    return Row(FAMILY, f"{count:,}", [took], sum(sizes), count, len(sizes))

@@ -9,6 +9,7 @@ from benchmarks.results import Result, Sample
 from benchmarks.tools import LOOP, PUBLISHER, RCLONE, S5CMD, TOOLS
 
 MOST_MB = 300
+BUILT_MB = 2_000
 PARTS = 10  # of a long run: the last is held against the first
 STEADY = 0.10
 
@@ -58,6 +59,8 @@ def floors(found: Mapping[str, Result]) -> list[Floor]:
         *_again(found.get("d-many"), 3.0, 2.0),
         *_memory(found),
         *_steady(found.get("million")),
+        *_built(found.get("builders-annotations"), "annotations"),
+        *_built(found.get("builders-meshes"), "meshes"),
     ]
 
 
@@ -97,6 +100,18 @@ def _steady(result: Result | None) -> Iterator[Floor]:
     text = f"{result.objects:,} objects, the last tenth beside the first"
     yield Floor(f"{text}: objects/s", 1 - STEADY, last.rate / first.rate)
     yield Floor(f"{text}: memory", 1 + STEADY, last.resident_mb / first.resident_mb, most=True)
+
+
+def _built(result: Result | None, what: str) -> Iterator[Floor]:
+    """Yield how time and memory grow where ten times as much is built as before."""
+    if result is None or len(result.rows) < 2:  # noqa: PLR2004
+        return
+    before, last = result.rows[-2:]
+    text = f"{last.count:,} {'points' if what == 'annotations' else 'faces'} of {what}"
+    beside = f"{text}, beside {before.count:,}"
+    yield Floor(f"{beside}: CPU of each", 1.3, last.cpu / last.count / (before.cpu / before.count), most=True)
+    yield Floor(f"{beside}: memory", 1.3, last.peak_mb / before.peak_mb, most=True)
+    yield Floor(f"{text}: memory", BUILT_MB, last.peak_mb, most=True, unit="MB")
 
 
 class Part(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.floors import Floor, floors, parts
-from benchmarks.results import Result, Row
+from benchmarks.results import FAMILY, Result, Row
 from benchmarks.tools import CEILING, PUBLISHER
 
 _INTRODUCTION = """\
@@ -40,6 +40,9 @@ _TITLES = {
     "d-many": "(d) Again, with nothing changed: {objects:,} objects",
     "million": "{objects:,} objects to a server that forgets them",
     "local": "{objects:,} files of 4 KB onto a folder",
+    "builders-annotations": "Built: annotations, up to {objects:,} points",
+    "builders-meshes": "Built: meshes of 10,000 faces, up to {objects:,} faces",
+    "builders-mesh": "Built: one mesh, up to {objects:,} faces",
 }
 _NOTES = {
     "a-seaweedfs": "jpeg chunks of a precomputed volume, which are stored as they are.",
@@ -68,6 +71,14 @@ _NOTES = {
         " does none of that. Memory does not grow with the number of objects: `tests/contract/test_memory.py` holds"
         " the line."
     ),
+    "builders-annotations": (
+        "Points in clumps and in no order, with ids of 64 bits, two related bodies and two properties, from Parquet: by id,"
+        " by relationship, and in space. Time should grow as their number does, and memory should not."
+    ),
+    "builders-meshes": (
+        "PLY files to multi-resolution draco, in shards from 1,000 meshes on. One mesh is in memory at a time."
+    ),
+    "builders-mesh": "One PLY file, which is in memory as a whole: what a face takes there is what counts.",
 }
 
 
@@ -108,7 +119,10 @@ def _scenario(result: Result) -> str:
     each, gigabytes = result.size_bytes / result.objects / 1e3, result.size_bytes / 1e9
     title = _TITLES[result.name].format(objects=result.objects, each=each, gigabytes=gigabytes)
     busy = f"other processes took {result.others:.0%} of the machine meanwhile"
-    blocks = [f"## {title}", f"{_NOTES[result.name]} Measured on {result.date}; {busy}.", _table(result)]
+    table = _built(result) if result.rows[0].family == FAMILY else _table(result)
+    blocks = [f"## {title}", f"{_NOTES[result.name]} Measured on {result.date}; {busy}.", table]
+    if result.rows[0].family == FAMILY:
+        return "\n\n".join(blocks) + "\n"
     if steps := result.of(PUBLISHER)[0].steps:
         told = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps.items())
         blocks.append(f"Of publisher's time: {told}; the rest is its start and its end.")
@@ -129,6 +143,18 @@ def _table(result: Result) -> str:
         name = f"**{row.label}**" if row.family == PUBLISHER else row.label
         lines.append([name, *(tell(row) for tell in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _built(result: Result) -> str:
+    """Return the table of a builder, a row for each size."""
+    noun = "point" if "annotations" in result.name else "face"
+    lines = [f"| {noun}s | seconds | µs a {noun} | CPU µs a {noun} | peak MB | files | MB built | bytes a {noun} |"]
+    lines.append("| --- " * 8 + "|")
+    for row in result.rows:
+        each = f"{row.wall / row.count * 1e6:.1f} | {row.cpu / row.count * 1e6:.1f}"
+        built = f"{row.files:,} | {row.stored_bytes / 1e6:.1f} | {row.stored_bytes / row.count:.1f}"
+        lines.append(f"| {row.count:,} | {row.wall:.2f} | {each} | {row.peak_mb:.0f} | {built} |")
+    return "\n".join(lines)
 
 
 def _columns(result: Result) -> dict[str, Callable[[Row], str]]:

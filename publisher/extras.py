@@ -28,19 +28,26 @@ def extras(target: Target, live: Record) -> Iterator[Finding]:
             return  # a damaged inventory is a finding already
         found = 0
         for stored in target.below(f"{live.release}/"):
-            if stored.key.startswith(f"{folder(live.release)}/") or _is_object(stored, index):
+            on_disk = isinstance(target, LocalTarget)
+            if stored.key.startswith(f"{folder(live.release)}/") or _is_object(stored, index, on_disk=on_disk):
                 continue
             found += 1
             if found <= MAX_NAMED:
-                on_disk = isinstance(target, LocalTarget) and stored.content_encoding
                 message = f"lies at the target, but is no object of {live.release}; remove it by hand: publisher never deletes"
-                key = f"{stored.key}.gz" if on_disk else stored.key
+                key = f"{stored.key}.gz" if on_disk and stored.content_encoding else stored.key
                 yield Finding("extra", "error" if live.status == "final" else "note", key, message)
     if found > MAX_NAMED:
         yield Finding("extra", "note", live.release, f"and {found - MAX_NAMED:,} more that are no objects")
 
 
-def _is_object(stored: Stored, index: Index) -> bool:
-    """Whether it is an object, and stored as it should be: a folder can hold both `X` and `X.gz`."""
+def _is_object(stored: Stored, index: Index, *, on_disk: bool) -> bool:
+    """Whether it is an object, and stored as it should be: a folder can hold both `X` and `X.gz`.
+
+    In a folder `12.ngmesh.gz` may be a file of that name, or `12.ngmesh` with Content-Encoding: names alone do not tell.
+    """
     entry = index.get(stored.key)
-    return entry is not None and stored.content_encoding in {UNTOLD, entry.headers.content_encoding}
+    if entry is not None and stored.content_encoding in {UNTOLD, entry.headers.content_encoding}:
+        return True
+    plain = stored.key.removesuffix(".gz")
+    other = index.get(plain) if on_disk and plain != stored.key else None
+    return other is not None and other.headers.content_encoding == "gzip"

@@ -6,7 +6,6 @@ What they find is compared with a table by its owner's words: by id, by relation
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,11 +83,13 @@ class Read:
 class Reader:
     """The reader that comes with neuroglancer: tensorstore's stores under the format's own authors' words."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
+        """Open a folder, or an address."""
         import neuroglancer.read_precomputed_annotations as ours
 
-        self.reader = ours.AnnotationReader(f"file://{folder}/")
-        self.info = json.loads((folder / "info").read_text())
+        base = f"file://{place}/" if isinstance(place, Path) else f"{place}/"
+        self.reader = ours.AnnotationReader(base)
+        self.info: dict[str, Any] = self.reader.metadata
 
     def decoded(self, annotation: Any) -> Read:
         kind = self.reader.annotation_type
@@ -168,9 +169,9 @@ def same(found: Read, wanted: Read) -> bool:
     return found.place == wanted.place and related and found.properties.keys() == wanted.properties.keys()
 
 
-def differences(folder: Path, wanted: Mapping[int, Read]) -> list[str]:
-    """Return all that is wrong with a folder of annotations, read by neuroglancer's reader; nothing, where all is right."""
-    reader = Reader(folder)
+def differences(place: Path | str, wanted: Mapping[int, Read]) -> list[str]:
+    """Return all that is wrong with annotations, read by neuroglancer's reader; nothing, where all is right."""
+    reader = Reader(place)
     wrong = [f"id {key} is not there" for key in wanted if key not in reader.reader.by_id]
     there = [key for key in wanted if key in reader.reader.by_id]
     wrong += [f"id {key} differs" for key in there if not same(reader.by_id(key), wanted[key])]

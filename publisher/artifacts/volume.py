@@ -91,6 +91,10 @@ class Volume(Artifact):
         """Read the volume's metadata; make segment properties beside it where a table or its regions are named."""
         facts, role, encoded_names = look(bench.source)
         facts, warnings = _in_space(facts, bench.space)
+        if facts.role == "image" and not self.regions:
+            from publisher.formats import contrast  # noqa: PLC0415 - numpy, which most commands need not wait for
+
+            facts = replace(facts, contrast=contrast.measure(bench.source, facts))
         trees = [self.tree(bench, role=role, encoded_names=encoded_names)]
         # Beside the volume and not in it: a source is published byte for byte, its `info` too.
         key = f"{bench.key}-segment-properties"

@@ -25,6 +25,9 @@ def ci_github(
         typer.Option(metavar="CMD", help="Installs publisher; default: pip installs what requirements.txt says."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: .github/workflows/publish.yml.")] = None,
+    render: Annotated[
+        bool, typer.Option(help="Install Chromium, in which a release opens its scenes; without scenes there is none.")
+    ] = True,
     check: Annotated[bool, typer.Option("--check", help="Write nothing. Exit code 2: FILE is out of date.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -34,7 +37,7 @@ def ci_github(
     with guarded(screen):
         from publisher import ci as step  # noqa: PLC0415
 
-        settings = step.Settings(manifest, prepare, install or step.INSTALL, out or step.OUT)
+        settings = step.Settings(manifest, prepare, install or step.INSTALL, out or step.OUT, render)
         written = (step.check if check else step.write)(settings)
         screen.say(f"{settings.out} is {'written' if written else 'up to date'}", "green")
         screen.finish(out=str(settings.out), written=written)

@@ -29,7 +29,7 @@ from publisher.headers import GZIP_MAGIC
 
 SAMPLE = 10  # segments that are named, and looked at for their place
 _NAMES = {"legacy": re.compile(r"([0-9]+):0(\.gz)?"), "multiresolution": re.compile(r"([0-9]+)\.index(\.gz)?")}
-_DAMAGED = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, InvalidInput)
+_DAMAGED = (RuntimeError, OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, InvalidInput)
 
 Points = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def _sharded(folder: Path, value: Any) -> Iterator[_Manifest]:  # noqa: ANN401 -
 
 
 def _corners(folder: Path, info: dict[str, Any], facts: MeshFacts, manifest: _Manifest) -> Points:
-    """Return points that span a mesh (n, 3): a legacy mesh's vertices, or the corners of its finest nodes."""
+    """Return points that span a mesh (n, 3): its vertices where they can be read, or the corners of its finest nodes."""
     with manifest.path.open("rb") as file:
         file.seek(manifest.offset)
         data = file.read(manifest.size)
@@ -100,11 +100,33 @@ def _corners(folder: Path, info: dict[str, Any], facts: MeshFacts, manifest: _Ma
     if facts.sharded:
         data = sharded.unpacked(data, sharded.Sharding.from_json(info["sharding"]).data_encoding, "manifest")
     found = multires.decode(_plain(data))
-    nodes = found.levels[0].nodes
-    corners = np.concatenate([nodes, nodes + 1]) * np.array(found.chunk_nm) + np.array(found.origin_nm)
+    corners = _coarsest(manifest, found, int(info["vertex_quantization_bits"]), sharded=facts.sharded)
+    if corners is None:
+        nodes = found.levels[0].nodes
+        corners = np.concatenate([nodes, nodes + 1]) * np.array(found.chunk_nm) + np.array(found.origin_nm)
     matrix = np.array(info.get("transform") or multires.IDENTITY, float).reshape(3, 4)
     made: Points = corners @ matrix[:, :3].T + matrix[:, 3]
     return made
+
+
+def _coarsest(at: _Manifest, found: multires.Manifest, bits: int, *, sharded: bool) -> Points | None:
+    """Return the vertices of the coarsest level (n, 3), which hardly differ in extent; None where nothing reads Draco.
+
+    A node may be far larger than what is in it: a mesh of 1 µm in a node of 16 would be looked at from far away.
+    """
+    try:
+        import DracoPy  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    level, depth = found.levels[-1], len(found.levels) - 1
+    sizes = level.sizes.tolist()
+    path = at.path if sharded else at.path.with_name(str(at.segment))
+    with path.open("rb") as file:
+        file.seek((at.offset if sharded else found.size_bytes) - sum(sizes))
+        parts = [(node, file.read(size)) for node, size in zip(level.nodes, sizes, strict=True)]
+    places = [node + np.asarray(DracoPy.decode(data).points, float) / ((1 << bits) - 1) for node, data in parts if data]
+    points = np.concatenate(places) if places else np.zeros((0, 3))
+    return points * np.array(found.chunk_nm) * (1 << depth) + np.array(found.origin_nm) if len(points) else None
 
 
 def _stored(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""What layers say of each other: vertices and points lie in the segments that they belong to, boxes agree, ids occur.
+"""What layers say of each other: vertices and points lie in the segments that they belong to, boxes and types agree, ids occur.
 
 The first of these is the best single check there is: it sees units (1 nm or 8 nm), offsets, transforms and the order of
 axes at once, and on good data nearly every vertex finds its own label.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from publisher.facts import SkeletonFacts, VolumeFacts
-from publisher.health import boxes, occurrence, places
+from publisher.health import boxes, dtypes, occurrence, places
 from publisher.health.labels import Labels, Unreadable, open_labels
 from publisher.health.slips import GOOD, Place, Slip, explained, share
 from publisher.health.subject import Depth, Subject
@@ -24,6 +24,7 @@ def check(subjects: Sequence[Subject], depth: Depth) -> Iterator[Finding]:
     """Yield what does not fit together. At most `MOST_PLACES` lookups a layer, and as many again for each slip tried."""
     segmentations = _segmentations(subjects)
     yield from boxes.check(subjects, segmentations)
+    yield from dtypes.check(subjects, depth)
     if depth == "quick":
         return
     for subject in subjects:

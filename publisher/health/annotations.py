@@ -13,17 +13,20 @@ from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
+import numpy as np
+
 from publisher.formats import sharded
 from publisher.health import cells
 from publisher.health.keyed import Value, below, sharding_of, value, values
-from publisher.health.records import PROPERTY_BYTES, VECTORS, Layout, layout, many, single
-from publisher.health.sampling import MOST, chosen
+from publisher.health.records import PROPERTY_BYTES, VECTORS, Layout, Single, layout, many, single
+from publisher.health.sample import MOST, chosen
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 
 CHECK = "annotations"
 _UNIT = re.compile(r"[yzafpnuµmcdhkMGTPEZY]?(m|s|Hz|rad/s)|")
 _KNOWN = 1 << 16  # segments that are remembered
+_TOGETHER = 4096  # annotations that are looked at at once
 _PROPERTY = re.compile(r"[a-z][a-zA-Z0-9_]*")
 
 
@@ -162,15 +165,28 @@ def _by_id(
         return
     place, lists = below(subject, info["by_id"]["key"]), _lists(subject, info)
     opened = chosen(counts.passing(values(place, sharding, CHECK, "annotation")), MOST[depth], place.key)
+    some: list[tuple[Value, Single]] = []
     for each in cells.decoded(opened, partial(single, shape=shape)):
         if isinstance(each, Finding):
             yield each
             continue
         one, made = each
-        if wrong := cells.outside(made.geometry.reshape(1, -1), info, shape):
-            yield one.finding(CHECK, "error", wrong)
+        some.append(each)
+        if len(some) >= _TOGETHER:
+            yield from _beyond(some, info, shape)
+            some = []
         for known, segments in zip(lists, made.related, strict=True):
             yield from known.findings(one, segments) if known else ()
+    yield from _beyond(some, info, shape)
+
+
+def _beyond(some: list[tuple[Value, Single]], info: dict[str, Any], shape: Layout) -> Iterator[Finding]:
+    """Yield which annotations lie where none can: all of them are looked at together first, which is much faster."""
+    if not some or not cells.outside(np.stack([made.geometry for _, made in some]), info, shape):
+        return
+    for one, made in some:
+        if wrong := cells.outside(made.geometry.reshape(1, -1), info, shape):
+            yield one.finding(CHECK, "error", wrong)
 
 
 @dataclass(slots=True)

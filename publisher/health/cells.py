@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from publisher.health.keyed import Value, below, sharding_of, values
 from publisher.health.records import Layout, many
-from publisher.health.sampling import MOST, chosen
+from publisher.health.sample import MOST, chosen
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 

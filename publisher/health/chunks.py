@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from publisher.formats.content import content
 from publisher.headers import GZIP_MAGIC
 from publisher.health.decode import Expected, trouble
 from publisher.health.presence import Cell, Grid, Present
 from publisher.health.readers import Second
 from publisher.health.sample import AGAIN, Sample
-from publisher.health.subject import Depth, Subject, content
+from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding
 from publisher.parallel import ordered_map
 from publisher.tree import File

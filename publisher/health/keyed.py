@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
 
 from publisher.formats import sharded
 from publisher.health.subject import Subject
@@ -23,6 +23,7 @@ class Value:
     file: str
     sharding: sharded.Sharding | None = None
     entry: sharded.Entry | None = None
+    opened: IO[bytes] | None = field(default=None, compare=False, repr=False)  # its shard, while that is gone through
 
     def read(self) -> bytes | str:
         """Return its content, or what is wrong with it."""
@@ -47,6 +48,8 @@ class Value:
         return self.place.finding(check, severity, words, self.file)
 
     def _range(self, start: int, size_bytes: int) -> bytes:
+        if self.opened is not None and not self.opened.closed:
+            return sharded.reader(self.opened)(start, size_bytes)
         with (self.place.folder / self.file).open("rb") as file:
             return sharded.reader(file)(start, size_bytes)
 
@@ -131,7 +134,7 @@ def _shard(place: Subject, sharding: sharded.Sharding, name: str, check: str) ->
             for entry in sharded.entries(sharded.reader(file), path.stat().st_size, sharding):
                 if entry.minishard != minishard:
                     minishard, known = entry.minishard, set()
-                one = Value(entry.key, place, name, sharding, entry)
+                one = Value(entry.key, place, name, sharding, entry, file)
                 if entry.key in known:
                     yield one.finding(check, "error", "is in the index twice → write the shard again")
                 known.add(entry.key)

@@ -14,7 +14,7 @@ from typing import Any
 from publisher.formats.precomputed import LEGACY_MESH
 from publisher.health import manifests
 from publisher.health.keyed import Value, is_id, sharding_of, values
-from publisher.health.sampling import MOST, chosen
+from publisher.health.sample import MOST, chosen
 from publisher.health.stored import transform_trouble
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding

@@ -19,13 +19,14 @@ from publisher.formats import tables
 from publisher.formats.precomputed import LEGACY_MESH
 from publisher.health.keyed import below, sharding_of, value
 from publisher.health.labels import Unreadable, open_labels
-from publisher.health.sampling import MOST, chosen
+from publisher.health.sample import MOST, chosen
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding, Severity
 from publisher.record import Described
 
 CHECK = "ids"
 MOST_IDS = 1_000_000  # that are looked for, 8 bytes each
+_ROUNDED = frozenset({"double", "float", "float64", "float32"})
 _VOXELS = 1 << 27  # read at depth `sample`: some seconds
 
 Ids = NDArray[np.uint64]
@@ -51,6 +52,10 @@ def of_table(table: Described, path: Path, key: str, subjects: Sequence[Subject]
             message, severity = _sought(volume, _column(path, column.name), depth)
             if message:
                 yield Finding(CHECK, severity, key, f"the column {column.name!r}: {message}", table.name)
+        elif volume is not None and column.type in _ROUNDED:
+            message = f"the column {column.name!r} is {column.type}, and refers to segments of {column.references}"
+            cure = "ids above 2^53 are rounded in it: write whole numbers, which may be missing, too"
+            yield Finding(CHECK, "warning", key, f"{message} → {cure}", table.name)
 
 
 def of_properties(volume: Subject, subjects: Sequence[Subject], depth: Depth) -> Iterator[Finding]:

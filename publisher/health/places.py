@@ -13,7 +13,7 @@ from publisher.formats.precomputed import LEGACY_MESH
 from publisher.health import manifests, meshes, skeletons
 from publisher.health.keyed import Value, below, is_id, sharding_of, values
 from publisher.health.records import layout, single
-from publisher.health.sampling import chosen
+from publisher.health.sample import chosen
 from publisher.health.slips import MOST_PLACES, Place
 from publisher.health.stored import matrix
 from publisher.health.subject import Subject

@@ -6,6 +6,7 @@ Source: neuroglancer, src/datasource/precomputed/annotations.md: geometry as flo
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,10 @@ def single(data: bytes, shape: Layout) -> Single | str:
     for _ in range(shape.relationships):
         if len(data) < at + 4:
             break
-        count = int(np.frombuffer(data, "<u4", 1, at)[0])
+        count = int.from_bytes(data[at : at + 4], "little")
         if len(data) < at + 4 + 8 * count:
             break
-        related.append(tuple(np.frombuffer(data, "<u8", count, at + 4).tolist()))
+        related.append(struct.unpack_from(f"<{count}Q", data, at + 4))
         at += 4 + 8 * count
     if len(related) != shape.relationships or len(data) != at:
         message = f"is {len(data)} bytes long; an annotation takes {shape.size_bytes} and its related ids"

@@ -15,7 +15,7 @@ from publisher.health import across, occurrence
 from publisher.health.keyed import is_id
 from publisher.health.places import SEGMENTS
 from publisher.health.referring import Referring, is_table
-from publisher.health.sampling import chosen
+from publisher.health.sample import chosen
 from publisher.health.slips import MOST_PLACES, Place
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding

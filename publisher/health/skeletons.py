@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from publisher.health.keyed import Value, sharding_of, values
-from publisher.health.sampling import MOST, chosen
+from publisher.health.sample import MOST, chosen
 from publisher.health.stored import transform_trouble
 from publisher.health.subject import Depth, Subject
 from publisher.objects import Finding

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from publisher.errors import InvalidInput
 from publisher.facts import VolumeFacts
 from publisher.formats import metadata, precomputed
-from publisher.headers import GZIP_MAGIC
+from publisher.formats.content import stored
 from publisher.objects import Finding, Severity
 from publisher.record import Described
 from publisher.tree import File, Tree, walk
@@ -90,30 +89,11 @@ class Subject:
             OSError: it cannot be read.
 
         """
-        plain = self.folder / relative
-        for path in (plain, plain.with_name(f"{plain.name}.gz")) if self.tree.encoded_names else (plain,):
-            if path.is_file():
-                data = path.read_bytes()
-                return content(data) if self.tree.encoded_names else data
-        return None
+        return stored(self.folder, relative, encoded_names=self.tree.encoded_names)
 
     def finding(self, check: str, severity: Severity, message: str, relative: str = "") -> Finding:
         """Return a finding about a file below the subject, or about the subject itself."""
         return Finding(check, severity, f"{self.key}/{relative}" if relative else self.key, message, self.artifact.name)
-
-
-def content(data: bytes) -> bytes:
-    """Undo gzip where bytes are gzip; raise zlib.error where they are so only at their beginning."""
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    whole = []
-    while data:
-        inflate = zlib.decompressobj(wbits=31)
-        whole.append(inflate.decompress(data))
-        if not inflate.eof:
-            raise zlib.error("it ends too early")
-        data = inflate.unused_data
-    return b"".join(whole)
 
 
 def subjects(trees: Iterable[Tree], artifacts: Iterable[Described]) -> Iterator[Subject]:

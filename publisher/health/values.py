@@ -79,7 +79,7 @@ def _range(voxels: Labels) -> Values | None:
 
     lows, highs, seen = [], [], 0
     for box in voxels.chunks():
-        block = voxels.voxels(box)
+        block = voxels.voxels.read(box)
         seen += block.size
         if block.dtype.kind == "f":
             block = block[np.isfinite(block)]

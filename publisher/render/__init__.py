@@ -29,11 +29,13 @@ from publisher.render import tab as tabs
 from publisher.render.chromium import browser, lacking
 from publisher.render.judge import Case, judge
 from publisher.render.tab import Tab
+from publisher.render.watchdog import Watchdog
 from publisher.stranger import Stranger, address, first
 
 __all__ = ["SCENE_SECONDS", "Rendered", "lacking", "render"]
 
 SCENE_SECONDS = 180.0
+GRACE_SECONDS = 20.0  # after which a page that is still asked something is taken to hang
 SCHEMES = ("dark", "light")
 
 
@@ -90,16 +92,18 @@ def _all(
         message = f"scenes were not opened: only pages of {', '.join(live.access.origins)} may read the release"
         return (), (Finding("render", "note", record_key(live.release), message),)
     with _chromium() as chromium, Stranger(client_url) as client:
+        watchdog = Watchdog(chromium, stopped)
         for ref in live.scenes:
             tab = tabs.new(chromium, seconds, stopped)
-            try:
-                scene, findings = _visit(tab, ref, live, base_url, client, folder)
-            except Error as error:
-                scene = _opened(ref)
-                message = f"the browser gave it up: {_first_line(error)}"
-                findings = [Finding("render", "error", ref.key, message)]
-            finally:
-                tab.page.close()
+            with watchdog.watching(seconds + GRACE_SECONDS) as hung:
+                try:
+                    scene, findings = _visit(tab, ref, live, base_url, client, folder)
+                except Error as error:
+                    scene = _opened(ref)
+                    message = f"the browser gave it up: {_first_line(error)}" if not hung.is_set() else _hung(tab)
+                    findings = [Finding("render", "error", ref.key, message)]
+                finally:
+                    tab.page.close()
             drawn.append(scene)
             found += findings
             meter.advance(1, 0)
@@ -116,6 +120,12 @@ def _chromium() -> Iterator[Any]:
     except Error as error:
         hint = "does it start by hand? `--no-render` goes without it"
         raise LocalTrouble(Problem("Chromium", _first_line(error), hint)) from None
+
+
+def _hung(tab: Tab) -> str:
+    named = " and ".join(f"layer {name!r}" for name in tab.suspects)
+    message = f"the viewer answered nothing for {GRACE_SECONDS:,.0f} s after the {tab.seconds:,.0f} s that it had, and was ended"
+    return f"{message}{f' while it showed {named}' if named else ''}: does a shader go on for ever, or is the scene too heavy?"
 
 
 def _first_line(error: Exception) -> str:

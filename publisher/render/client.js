@@ -37,17 +37,27 @@
     return Object.fromEntries(known);
   }
 
-  function source(one) {
+  // What a data source shows, in parts: the meshes and skeletons that a volume links to are things of their own.
+  function parts(one) {
+    const usual = (one.loadState?.subsources ?? []).filter((each) => each.usual ?? each.enabled);
+    const apart = usual.filter((each) => "mesh" in each.subsourceEntry.subsource);
+    const rest = usual.filter((each) => !apart.includes(each));
+    return rest.length || !apart.length ? [rest, ...apart.map((each) => [each])] : apart.map((each) => [each]);
+  }
+
+  const given = (layer) => (layer?.dataSources ?? []).filter((one) => one.spec?.url);
+
+  function sources(one) {
     const state = one.loadState;
-    return {
-      url: one.spec?.url ?? "",
+    const failed = state?.error !== undefined;
+    return parts(one).map((part, at) => ({
+      url: one.spec.url,
+      part: at ? part[0].subsourceEntry.id : "",
       loaded: state !== undefined,
-      error: state?.error === undefined ? "" : words(state.error),
-      bounds: state === undefined || state.error !== undefined ? {} : bounds(state),
-      kinds: (state?.subsources ?? [])
-        .filter((each) => each.enabled)
-        .flatMap((each) => Object.keys(each.subsourceEntry.subsource)),
-    };
+      error: failed ? words(state.error) : "",
+      bounds: state === undefined || failed ? {} : bounds(state),
+      kinds: part.flatMap((each) => Object.keys(each.subsourceEntry.subsource)),
+    }));
   }
 
   function described(managed) {
@@ -59,7 +69,7 @@
       archived: managed.archived,
       ready: layer?.isReady ?? false,
       segments: layer?.displayState?.segmentationGroupState?.value?.visibleSegments?.size ?? null,
-      sources: (layer?.dataSources ?? []).map(source).filter((each) => each.url),
+      sources: given(layer).flatMap(sources),
       shaderErrors: layer ? shaderErrors(layer) : [],
       controls: layer ? controlNames(layer) : [],
       messages: [...(layer?.messages ?? [])].filter((each) => each.severity === SEVERE).map((each) => each.message),
@@ -124,10 +134,10 @@
   }
 
   function enable(layer, wanted) {
-    layer.dataSources.forEach((one, at) => {
-      for (const each of one.loadState?.subsources ?? []) {
+    given(layer).flatMap(parts).forEach((part, at) => {
+      for (const each of part) {
         each.usual ??= each.enabled;
-        each.enabled = each.usual && wanted(at);
+        each.enabled = wanted(at);
       }
     });
     layer.updateDataSubsourceActivations();

@@ -166,12 +166,12 @@ def _drawn(known: _Known, layer: Layer, alone: Alone, traffic: Traffic, client: 
     for at, mark in marks.items():
         source = layer.sources[at]
         if not mark.pixels:
-            message = f"{source.url} draws nothing of the selected segments in this view: are its units right, and is it theirs?"
+            message = f"{source.name} draws nothing of the selected segments in this view: are its units right, and is it theirs?"
             yield known.finding("error", message, layer, source)
     drawn = sorted((mark.reach, at) for at, mark in marks.items() if mark.pixels)
     if len(drawn) > 1:
         (low, small), (high, large) = drawn[0], drawn[-1]
-        names = f"{layer.sources[large].url} and {layer.sources[small].url}"
+        names = f"{layer.sources[large].name} and {layer.sources[small].name}"
         if high > _MUCH * low:
             message = f"{names} draw the same segments, the one {high / low:.0f} times as large as the other: are the units of both right?"
             yield known.finding("error", message, layer)

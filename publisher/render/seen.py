@@ -11,13 +11,22 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One data source of a layer; `bounds` is what it says of its extent, by axis, in metres."""
+    """One data source of a layer, or a `part` of it: the meshes or skeletons that a volume links to.
+
+    `bounds` is what it says of its extent, by axis, in metres.
+    """
 
     url: str
     loaded: bool
     error: str
     bounds: Mapping[str, Span]
     kinds: tuple[str, ...]  # what of it is shown: volume, mesh, annotation, segmentPropertyMap …
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"the {self.part} of {self.url}" if self.part else self.url
 
     @property
     def solid(self) -> bool:
@@ -127,7 +136,7 @@ def look(given: Mapping[str, Any]) -> Look:
 
 def _source(given: Mapping[str, Any]) -> Source:
     bounds = {axis: (float(low), float(high)) for axis, (low, high) in given["bounds"].items()}
-    return Source(given["url"], given["loaded"], given["error"], bounds, tuple(given["kinds"]))
+    return Source(given["url"], given["loaded"], given["error"], bounds, tuple(given["kinds"]), given["part"])
 
 
 def mark(given: Mapping[str, Any]) -> Mark:

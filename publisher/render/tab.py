@@ -38,6 +38,8 @@ class Tab:
     stopped: Any  # a threading.Event
     still_seconds: float = STILL_SECONDS
     colors: Mapping[str, str] = field(default_factory=dict)
+    layers: Sequence[Mapping[str, Any]] = ()  # of the scene
+    showing: Sequence[Mapping[str, Any]] = ()  # those that were shown last
     deadline: float = field(init=False)  # by `time.monotonic`
 
     def __post_init__(self) -> None:
@@ -51,6 +53,7 @@ class Tab:
 
     def load(self, state: Mapping[str, Any]) -> str:
         """Give the viewer a scene; return what it objects to, or ""."""
+        self.layers = self.showing = state.get("layers", [])
         return str(self.page.evaluate("state => watch.open(state)", dict(state)))
 
     def ask(self, call: str, *values: Any) -> Any:  # noqa: ANN401 - JSON
@@ -89,6 +92,13 @@ class Tab:
         """How long was waited, in seconds, where the time is over; else 0."""
         return self.seconds if self.late else 0.0
 
+    @property
+    def suspects(self) -> list[str]:
+        """The layers whose shaders may hold up the viewer: of those that it showed last, any where none has a shader."""
+        shown = [each for each in self.showing if isinstance(each, Mapping)]
+        shaded = [each for each in shown if "shader" in each] or shown
+        return [str(each.get("name", "")) for each in shaded]
+
     def paint(self, color: str, *, always: bool = True) -> None:
         """Set the colour behind the data; one that the scene asks for stays, unless `always`."""
         self.ask("background", {name: color if always else self.colors.get(name, color) for name in BACKGROUNDS})
@@ -103,6 +113,7 @@ class Tab:
         self, places: Sequence[int], only: int | None = None, *, photograph: Path | None = None
     ) -> tuple[Mark, Look]:
         """Show some layers, or one source of one; return what differs from the remembered picture, and keep this one."""
+        self.showing = [self.layers[at] for at in places if at < len(self.layers)]
         self.ask("show", list(places), only)
         look = self.wait()
         given = self.ask("changed", photograph is not None)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from publisher.facts import VolumeFacts
 from publisher.manifest import Release, Scene
 from publisher.record import Described, SceneRef
-from publisher.scene import known
+from publisher.scene import known, sense
 from publisher.scene.frame import Frame, frame
 from publisher.scene.layers import layer
 from publisher.scene.shown import Shown, choose
@@ -94,6 +94,7 @@ def _state(scene: Scene, release: Release, described: Mapping[str, Described], a
     made["layers"] = [_merged(one, each.layer.state) for one, each in zip(made["layers"], shown, strict=True)]
     made = _merged(made, scene.state)
     known.require(made, scene.name)
+    sense.require(made, shown, scene)
     return made
 
 

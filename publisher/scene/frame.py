@@ -14,6 +14,7 @@ from publisher.units import nanometres
 
 Box = tuple[Triple, Triple]
 _METRES_NM = 1e9
+_RIM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def frame(scene: Scene, shown: tuple[Shown, ...], described: Iterable[Described]
         place = _focus(scene, skeletons)
     else:
         examples = (_example_nm(part.facts) for each in shown for part in (*each.parts, each.artifact))
-        place = next((node for node in (*(facts.node_nm for facts in skeletons), *examples) if node), None)
+        inside = (example for example in examples if example and not _at_the_rim(example, shown))
+        place = next((node for node in (*(facts.node_nm for facts in skeletons), *inside) if node), None)
     position = list(scene.position) if scene.position else None
     if position is None and place is not None:
         position = [nm / v for nm, v in zip(place, voxel, strict=True)]
@@ -70,6 +72,15 @@ def _skeletons(shown: tuple[Shown, ...], described: Iterable[Described]) -> Iter
                 yield facts
 
 
+def _at_the_rim(place: Triple, shown: tuple[Shown, ...]) -> bool:
+    """Whether a cross-section there would be empty for the most part: its place is in the outer tenth of the image."""
+    facts = next((each.artifact.facts for each in shown if each.kind == "image"), None)
+    if not isinstance(facts, VolumeFacts) or min(facts.scales[0].voxel_size_nm) <= 0:
+        return False
+    edges = zip(place, *bounds_nm(facts), strict=True)
+    return any(min(at - low, high - at) < _RIM * (high - low) for at, low, high in edges)
+
+
 def _focus(scene: Scene, skeletons: Iterable[SkeletonFacts]) -> Triple:
     places = {segment: node for facts in skeletons for segment, node in zip(facts.ids, facts.nodes_nm, strict=False)}
     if str(scene.focus) not in places:
@@ -88,8 +99,21 @@ def _box_nm(shown: Iterable[Shown], skeletons: Iterable[SkeletonFacts]) -> Box |
     return next((box for each in shown if (box := _own_box_nm(each.artifact))), None)
 
 
+def box_nm(shown: Shown) -> Box | None:
+    """Return the box of all that a layer shows, its segments' meshes and skeletons too; None where something has none."""
+    boxes = [_own_box_nm(shown.artifact), *(_own_box_nm(part) for part in shown.parts)]
+    known = [box for box in boxes if box is not None]
+    if not known or len(known) < len(boxes):
+        return None
+    low, high = zip(*known, strict=True)
+    (a, b, c), (d, e, f) = (map(min, zip(*low, strict=True)), map(max, zip(*high, strict=True)))
+    return (a, b, c), (d, e, f)
+
+
 def _own_box_nm(artifact: Described) -> Box | None:
     facts, stated = artifact.facts, artifact.stated or {}
+    if isinstance(facts, SkeletonFacts | MeshFacts):
+        return facts.bounds_nm
     if isinstance(facts, VolumeFacts) and min(facts.scales[0].voxel_size_nm) > 0:
         return bounds_nm(facts)
     if isinstance(facts, AnnotationFacts):

@@ -27,7 +27,7 @@ def image(facts: VolumeFacts | None, contrast: tuple[float, float] | None, color
     Without a range the viewer takes all values of the data type.
     """
     if facts is not None and facts.channels == _RGB and not over:
-        return _COLOURED
+        return COLOURED
     contrast = contrast or (facts.contrast if facts is not None else None)
     whole = facts is None or facts.data_type in _WHOLE
     given = "" if contrast is None else f"(range=[{_number(contrast[0], whole)}, {_number(contrast[1], whole)}])"
@@ -39,7 +39,7 @@ def image(facts: VolumeFacts | None, contrast: tuple[float, float] | None, color
     )
 
 
-_COLOURED = """\
+COLOURED = """\
 #uicontrol float brightness slider(min=-1, max=1, default=0, step=0.01)
 #uicontrol float contrast slider(min=-3, max=3, default=0, step=0.01)
 void main() {

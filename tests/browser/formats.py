@@ -42,6 +42,11 @@ class Form:
     quick: bool = False  # in `make test`
 
     @property
+    def section(self) -> str:
+        """Where the manifest lists it."""
+        return "volumes"
+
+    @property
     def labels(self) -> bool:
         return self.dtype in {"uint64", "uint32"}
 

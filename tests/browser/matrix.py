@@ -20,16 +20,20 @@ from typing import Any
 import numpy as np
 
 from publisher import serve, viewer
+from tests.browser import layer_forms, layer_matrix
 from tests.browser.chromium import FLAGS, load
 from tests.browser.formats import FORMS, GROUPS, RADIUS, VOXEL_NM, Form, content, write
+from tests.browser.layer_forms import LAYERS, LayerForm
 from tests.e2e.conftest import ROOT, publisher
 
 PAGE = ROOT / "docs" / "formats.md"
 BEGIN, END = "<!-- measured: make formats -->\n", "<!-- end -->\n"
 HEAD = "| format | stored | Neuroglancer | tensorstore | cloud-volume |\n|---|---|---|---|---|\n"
+WINDOW = {"width": 800, "height": 600}
 PIXELS = 5  # of the screen, a voxel
 COLORS = {"7": "#00ff00", "9": "#0000ff"}
 YES, NO = "yes", "**no**"
+AnyForm = Form | LayerForm
 JPEG_ERROR = 12  # grey values, at the edge of the ball
 
 
@@ -37,7 +41,7 @@ JPEG_ERROR = 12  # grey values, at the edge of the ball
 class Row:
     """What became of one form."""
 
-    form: Form
+    form: AnyForm
     drawn: str
     tensorstore: str
     cloudvolume: str
@@ -56,11 +60,11 @@ class Shelf:
     plain: str
     states: dict[str, dict[str, Any]]
 
-    def base(self, form: Form) -> str:
+    def base(self, form: AnyForm) -> str:
         return self.published if form.published else self.plain
 
-    def url(self, form: Form) -> str:
-        return f"{self.base(form)}/v1/volumes/{form.name}"
+    def url(self, form: AnyForm) -> str:
+        return f"{self.base(form)}/v1/{form.section}/{form.name}"
 
     def state(self, form: Form) -> dict[str, Any]:
         return json.loads(  # type: ignore[no-any-return]
@@ -69,17 +73,14 @@ class Shelf:
 
 
 @contextmanager
-def shelf(folder: Path, forms: Iterable[Form] = FORMS) -> Iterator[Shelf]:
-    """Write and publish all forms below a folder."""
+def shelf(folder: Path, forms: Iterable[AnyForm] = (*FORMS, *LAYERS)) -> Iterator[Shelf]:
+    """Write and publish all forms below a folder; of volumes there are scenes, too."""
     forms = tuple(forms)
-    scenes = []
+    sections: dict[str, list[dict[str, str]]] = {}
     for form in forms:
-        write(form, folder / "v1" / "volumes" / form.name)
-        layer: dict[str, Any] = {"artifact": form.name}
-        layer |= {"segments": [7, 9], "colors": COLORS, "opacity": 1} if form.labels else {"contrast": [0, 255]}
-        scene = {"name": form.name, "layers": [layer], "layout": "xy", "zoom": VOXEL_NM / PIXELS, "axis_lines": False}
-        state = {"crossSectionBackgroundColor": "#000000", "showScaleBar": False, "selectedLayer": {"visible": False}}
-        scenes.append({**scene, "position": [31.9, 31.9, 31.9], "state": state})
+        source = f"v1/{form.section}/{form.name}"
+        (write if isinstance(form, Form) else layer_forms.write)(form, folder / source)  # type: ignore[operator]
+        sections.setdefault(form.section, []).append({"name": form.name, "source": source})
     manifest = {
         "schema": 1,
         "version": "v1",
@@ -93,8 +94,8 @@ def shelf(folder: Path, forms: Iterable[Form] = FORMS) -> Iterator[Shelf]:
             "authors": [{"name": "A"}],
         },
         "space": {"name": "EM", "voxel_size": [VOXEL_NM] * 3, "units": "nm"},
-        "volumes": [{"name": form.name, "source": f"v1/volumes/{form.name}"} for form in forms],
-        "scenes": scenes,
+        **sections,
+        "scenes": [_scene(form) for form in forms if isinstance(form, Form)],
     }
     path = folder / "release.yaml"
     path.write_text(json.dumps(manifest))  # JSON is YAML
@@ -107,10 +108,34 @@ def shelf(folder: Path, forms: Iterable[Form] = FORMS) -> Iterator[Shelf]:
         yield Shelf(folder / "public", published, plain, states)
 
 
-def measure(shelf: Shelf, form: Form, page: Any) -> Row:
+def _scene(form: Form) -> dict[str, Any]:
+    layer: dict[str, Any] = {"artifact": form.name}
+    layer |= {"segments": [7, 9], "colors": COLORS, "opacity": 1} if form.labels else {"contrast": [0, 255]}
+    scene = {"name": form.name, "layers": [layer], "layout": "xy", "zoom": VOXEL_NM / PIXELS, "axis_lines": False}
+    state = {"crossSectionBackgroundColor": "#000000", "showScaleBar": False, "selectedLayer": {"visible": False}}
+    return {**scene, "position": [31.9, 31.9, 31.9], "state": state}
+
+
+def measure(shelf: Shelf, form: AnyForm, page: Any) -> Row:
     """Draw one form, and read it with both libraries."""
+    if isinstance(form, LayerForm):
+        return _measure_layer(shelf, form, page)
+    page.set_viewport_size(WINDOW)
     drawn = NO if draw(shelf, form, page) else YES
     return Row(form, drawn, read_by_tensorstore(shelf, form), read_by_cloudvolume(shelf, form))
+
+
+def _measure_layer(shelf: Shelf, form: LayerForm, page: Any) -> Row:
+    url = shelf.url(form)
+    packed = [*(shelf.public / "v1" / form.section / form.name / form.inside).rglob("*.gz")]
+    assert ("gzip" in form.stored) <= bool(packed), f"{form.name} is not stored as gzip"
+    if form.kind == "properties":
+        assert layer_matrix.read_by_hand(url) == layer_matrix.EXACT
+    trouble = layer_matrix.draw(form, url, shelf.published, page)
+    if trouble:
+        print(f"{form.name}: {trouble}", file=sys.stderr)
+    read = layer_matrix.read_by_tensorstore(form, url), layer_matrix.read_by_cloudvolume(form, url)
+    return Row(form, NO if trouble else YES, *read)
 
 
 def draw(shelf: Shelf, form: Form, page: Any) -> str:
@@ -169,15 +194,15 @@ def read_by_cloudvolume(shelf: Shelf, form: Form) -> str:
     return _verdict(form, voxels.reshape(voxels.shape[:3]))
 
 
-def rows(forms: Iterable[Form] = FORMS) -> list[Row]:
+def rows(forms: Iterable[AnyForm] = (*FORMS, *LAYERS)) -> list[Row]:
     """Measure forms in a browser of our own."""
     from playwright.sync_api import sync_playwright
 
-    folder = Path(tempfile.mkdtemp(prefix="formats-"))
+    forms, folder = tuple(forms), Path(tempfile.mkdtemp(prefix="formats-"))
     try:
         with shelf(folder, forms) as ready, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            page = chromium.new_page(viewport={"width": 800, "height": 600})
+            page = chromium.new_page()
             found = []
             for form in forms:
                 found.append(measure(ready, form, page))

@@ -279,3 +279,20 @@ def test_policies_in_the_documentation() -> None:
     actions |= set(publishing["Statement"][0]["Action"])
     assert not {action for action in actions if re.search(r"\*|Delete|Policy|Acl|CORS", action)}
     assert set(set_up["Statement"][0]["Action"]).isdisjoint(actions)
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_release_with_scenes_has_a_browser() -> None:
+    """It is installed before there are credentials, in a version that is said; a release without scenes needs none."""
+    path = manifest("s3")
+    path.write_text(path.read_text() + "volumes:\n  - {name: em, external: 'precomputed://gs://elsewhere/em'}\n")
+    assert run("github").exit_code == 0
+    names = [step["name"] for step in yaml.safe_load(OUT.read_text())["jobs"]["release"]["steps"]]
+    assert names.index("Install publisher") < names.index("Install Chromium") < names.index("Take on the role on AWS")
+    assert re.search(r'pip install "playwright==\d+\.\d+\.\d+"', OUT.read_text())
+    _lint(Path())
+    assert run("github", "--no-render").exit_code == 0
+    assert "hromium" not in OUT.read_text()
+    assert "--no-render" in OUT.read_text()
+    assert run("github", "--no-render", "--check").exit_code == 0
+    assert "hromium" not in json.dumps(written("s3"))

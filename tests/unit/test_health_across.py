@@ -320,6 +320,77 @@ def test_a_column_that_refers_to_segments(tmp_path: Path) -> None:
     assert found == Finding("ids", "warning", "v1/t.feather", words, "t")
 
 
+def test_a_column_of_rounded_numbers(tmp_path: Path) -> None:
+    seg = volume(segmentation(tmp_path / "seg"))
+    path = tmp_path / "t.feather"
+    pf.write_feather(pa.table({"body": [7.0, 9.0]}), path)
+    table = Table.model_validate({"name": "t", "source": "x", "references": {"body": "segmentation"}})
+    facts = table.stage(Bench(path, "v1/t.feather", None, tmp_path, lambda _: path)).facts
+    described = Described("t", "tables", "t", "", "Annotations", "v1/t.feather", None, facts=facts)
+    (found,) = occurrence.of_table(described, path, "v1/t.feather", [seg], "sample")
+    assert (found.severity, found.message[:67]) == (
+        "warning",
+        "the column 'body' is double, and refers to segments of segmentation",
+    )
+
+
+def narrow(folder: Path, data_type: str, kind: str = "segmentation") -> Subject:
+    """A volume of another type, of which nothing is read but what its `info` says."""
+    segmentation(folder)
+    info = json.loads((folder / "info").read_text())
+    (folder / "info").write_text(json.dumps(info | {"data_type": data_type, "type": kind}))
+    return volume(folder)
+
+
+LARGE = 2**40 + 7
+
+
+def large(folder: Path, kind: str) -> Subject:
+    """Return a layer with something of segment 7, and something of one with a large id."""
+    if kind == "legacy":
+        made = layers.legacy()
+        layers.write(folder, made | {f"{LARGE}:0": made["77:0"]})
+        return layers.subject(folder, "meshes", facts=MeshFacts("legacy", sharded=False, segmentation="segmentation"))
+    if kind == "multires":
+        made = layers.multiresolution()
+        layers.write(folder, made | {f"{LARGE}.index": made["1.index"], f"{LARGE}": made["1"]})
+        facts = MeshFacts("multiresolution", sharded=False, segmentation="segmentation")
+        return layers.subject(folder, "meshes", facts=facts)
+    if kind == "skeletons":
+        made = layers.skeletons()
+        layers.write(folder, made | {f"{LARGE}": made["1"]})
+        about = SkeletonFacts(("precomputed",), 3, 9, 1.0, None, None, (), "segmentation")
+        return layers.subject(folder, "skeletons", facts=about)
+    if kind == "properties":
+        return properties(folder, [7, LARGE])
+    layers.write(folder, layers.annotations(bodies=(7, LARGE, 9)))
+    about = ("POINT", {}, (), (), (), ("body",), False, "segmentation")
+    return layers.subject(folder, "annotations", facts=AnnotationFacts(*about))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["legacy", "multires", "skeletons", "properties", "annotations"])
+def test_ids_that_no_voxel_can_have(kind: str, tmp_path: Path) -> None:
+    layer = large(tmp_path / "layer", kind)
+    narrower, wide = narrow(tmp_path / "narrow", "uint32"), volume(segmentation(tmp_path / "wide"))
+    ((severity, message),) = only(across.check([narrower, layer], "sample"), "types")
+    assert severity == "error"
+    assert f"the id {LARGE}, and no voxel of segmentation can have it: those are uint32" in message
+    assert only(across.check([wide, layer], "sample"), "types") == []
+    assert only(across.check([narrower, layer], "quick"), "types") == []
+
+
+@pytest.mark.parametrize(("data_type", "severity"), [("float32", "error"), ("uint8", "warning")])
+def test_what_belongs_to_an_image(data_type: str, severity: str, tmp_path: Path) -> None:
+    layer = skeletons(tmp_path / "sk")
+    image = narrow(tmp_path / "image", data_type, "image")
+    found = only(across.check([image, layer], "quick"), "types")
+    assert [each[0] for each in found] == [severity]
+    assert found[0][1].startswith(
+        f"is of the segments of segmentation, which is an image of {data_type}: the viewer has"
+    )
+    assert only(across.check([volume(segmentation(tmp_path / "seg")), layer], "quick"), "types") == []
+
+
 LINKED = {"skeletons": "sk", "mesh": "mesh", "segment_properties": "props"}
 
 

@@ -210,7 +210,7 @@ def test_every_field_can_be_said_otherwise() -> None:
     }
     words = {
         "title": "Mine",
-        "position": [1, 2, 3],
+        "position": [300, 2, 3],
         "zoom": 16,
         "projection_zoom": 80000,
         "layout": "4panel",
@@ -219,7 +219,7 @@ def test_every_field_can_be_said_otherwise() -> None:
         "state": {"showAxisLines": False, "selectedLayer": {"size": 400}, "crossSectionBackgroundColor": "#000000"},
     }
     state = built(seg, also=(skeletons,), layers=[layer], **words)
-    assert state["position"] == [1, 2, 3]
+    assert state["position"] == [300, 2, 3]
     assert (state["crossSectionScale"], state["projectionScale"]) == (2, 10000)
     assert (state["layout"], state["title"]) == ("4panel", "D v1: Mine")
     assert state["selectedLayer"] == {"layer": "Bodies", "visible": True, "size": 400}  # objects into objects
