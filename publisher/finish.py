@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
 from publisher.objects import Finding, Report
-from publisher.page import places
+from publisher.page import places, versions
 from publisher.progress import SILENCE, Progress
 from publisher.record import Access, Record
 from publisher.render import Rendered, render
@@ -198,8 +199,9 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
     release = run.manifest.release
     project = run.manifest.folder / release.site.project if release.site.project else run.folder / "site"
     here = run.root is not None and out.is_relative_to(run.root)
+    hosted = run.root is not None and out == run.root / "site" / live.release
     midnight = dt.datetime.combine(release.date, dt.time(), dt.UTC)
-    return site.render(
+    built = site.render(
         live,
         project=project,
         out=out,
@@ -215,5 +217,18 @@ def _site(run: Run, live: Record, out: Path, report: Report | None) -> Built:
             run.target.read,
             page=places.public(f"{live.public_url}/site/{live.release}/") if here else "",
             ro_crate=release.site.ro_crate,
+            versions=f"../{versions.NAME}" if hosted else "",
         ),
     )
+    if hosted:
+        _list_versions(run, out.parent)
+    return built
+
+
+def _list_versions(run: Run, sites: Path) -> None:
+    """Write which releases of a folder have a site: every site of it reads this, whenever it was built."""
+    named = run.target.read(record.RELEASES_KEY)
+    releases = record.parse_releases(named)
+    latest = json.loads(named)["latest"] if named else ""
+    built = {version for version in releases if (sites / version / "index.html").is_file()}
+    work.write_file(sites / versions.NAME, versions.dump(releases, latest, built))

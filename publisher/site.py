@@ -19,7 +19,7 @@ from typing import Any
 from publisher import work
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
-from publisher.page import documents, places, releases
+from publisher.page import documents, places, releases, safe
 from publisher.page.documents import Document
 from publisher.page.metadata import card as cards
 from publisher.page.metadata import jsonld
@@ -44,7 +44,8 @@ class Hosting:
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
     Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
     `read` gives the stored bytes of the release's own small objects by their keys, or None. `page` is the public address
-    of the site, "" where it has none that is known; `ro_crate` says whether the site has an RO-Crate, too.
+    of the site, "" where it has none that is known; `ro_crate` says whether the site has an RO-Crate, too. `versions` is
+    where `versions.json` lies as seen from the site's first page, "" where there is none.
     """
 
     storage: str = ""
@@ -54,6 +55,7 @@ class Hosting:
     read: Read = nothing
     page: str = ""
     ro_crate: bool = False
+    versions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def render(
         write_documents(project, (*papers, *documents.around(card, papers, links)))
         extra = {
             "frames": frames(shown),
+            "release": safe.plain(record.release),
+            "versions": hosting.versions,
             "feed": documents.FEED if editions else "",
             "dataset": "" if jsonld.lacking(card) else jsonld.embedded(card),
         }

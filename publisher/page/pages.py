@@ -19,6 +19,7 @@ from publisher.page.examples import Example
 from publisher.page.metadata import card
 from publisher.page.metadata.bibtex import bibtex
 from publisher.page.metadata.ris import ris
+from publisher.page.picker import picker
 from publisher.page.places import Place
 from publisher.page.releases import Edition
 from publisher.page.templates import render, triple
@@ -218,7 +219,12 @@ def _download(book: Book) -> dict[str, Any]:
         )
         for view in book.views
     }
-    return {"sections": sections, "services": examples.services(book), "firsts": _firsts(book, by_view)}
+    return {
+        "sections": sections,
+        "services": examples.services(book),
+        "firsts": _firsts(book, by_view),
+        "picker": picker(book),
+    }
 
 
 def _firsts(book: Book, by_view: Mapping[str, tuple[Example, ...]]) -> list[tuple[View, Example]]:

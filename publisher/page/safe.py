@@ -36,6 +36,11 @@ def text(value: object) -> str:
     return "".join(_character(char) for char in " ".join(printable(str(value)).split()))
 
 
+def verbatim(value: str) -> str:
+    """Return lines for a `<pre>` in a block of HTML: every space and line stays, nothing in them is markup."""
+    return "".join(char if char == "\n" else _character(char) for char in printable(value).expandtabs(4))
+
+
 def _character(char: str) -> str:
     return char if char.isalnum() or char in _HARMLESS else f"&#{ord(char)};"
 

@@ -31,6 +31,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "text": safe.text,
+        "verbatim": safe.verbatim,
         "code": safe.code,
         "plain": safe.plain,
         "prose": safe.prose,
