@@ -104,7 +104,7 @@ def _nested(view: View, views: Sequence[View]) -> tuple[tuple[str, bool], ...]:
 
 
 def _words(*words: str) -> str:
-    return " ".join(word if word.startswith("-") and word.isascii() else shlex.quote(word) for word in words if word)
+    return " ".join(shlex.quote(word) for word in words)
 
 
 def _rclone(view: View, nested: Sequence[tuple[str, bool]], *, anonymous: bool) -> str:

@@ -92,6 +92,12 @@ function copier(name, copied) {
 }
 
 function offerCopies() {
+  // Instead of the theme's own buttons, which have no words, tell nobody that it worked, and are landmarks without names.
+  for (const block of all(".highlight")) {
+    const code = one("code", block);
+    const name = one(".filename", block)?.textContent ?? "this code";
+    if (code) block.append(copier(name, () => code.textContent.replace(/\n$/, "")));
+  }
   for (const place of all(".pub-copyable")) {
     const text = one("code", place).textContent;
     place.append(copier(text, () => text));
@@ -313,6 +319,7 @@ addEventListener("load", () =>
   setTimeout(() => {
     // Wide tables scroll; who has no mouse scrolls what has the focus.
     for (const wrap of all(".md-typeset__scrollwrap")) wrap.tabIndex = 0;
+    one(".md-search")?.setAttribute("aria-label", "Search"); // a dialog, which the theme gives no name
     shorten();
     reveal();
   }),
