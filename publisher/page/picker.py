@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from publisher.page.places import Place
 from publisher.page.safe import literal
 from publisher.page.templates import render
 from publisher.page.view import Book, View
@@ -79,10 +78,16 @@ def _tools(book: Book, views: Sequence[View]) -> Iterator[Tool]:
             "" if private else " --no-sign-request"
         )
         stored = f"{note} Keeps what is stored: gzip stays gzip." if any(view.gzipped for view in views) else note
-        yield Tool("aws s3", stored, "", tuple((view.described.name, _aws(view, nested, given)) for view, nested in each))
-        yield Tool("s5cmd", stored, "", tuple((view.described.name, _s5cmd(view, nested, given)) for view, nested in each))
+        yield Tool(
+            "aws s3", stored, "", tuple((view.described.name, _aws(view, nested, given)) for view, nested in each)
+        )
+        yield Tool(
+            "s5cmd", stored, "", tuple((view.described.name, _s5cmd(view, nested, given)) for view, nested in each)
+        )
     if book.base.scheme == "gs" and not book.base.endpoint:
-        yield Tool("gcloud storage", note, "", tuple((view.described.name, _gcloud(view, nested)) for view, nested in each))
+        yield Tool(
+            "gcloud storage", note, "", tuple((view.described.name, _gcloud(view, nested)) for view, nested in each)
+        )
     if private:
         return
     assert book.inventory is not None
@@ -90,7 +95,9 @@ def _tools(book: Book, views: Sequence[View]) -> Iterator[Tool]:
     script = render("site/picker.py.jinja", base=book.base.url, inventory=book.inventory.url)
     before, _, after = script.partition(mark)
     named = tuple((view.described.name, f"    {literal(view.described.name)},") for view in views)
-    yield Tool("Python", "Works with any store, needs pyarrow, undoes gzip and checks every digest.", before, named, after)
+    yield Tool(
+        "Python", "Works with any store, needs pyarrow, undoes gzip and checks every digest.", before, named, after
+    )
     if singles := tuple((view.described.name, _curl(view)) for view in views if view.single):
         whole = len(singles) == len(views)
         yield Tool("curl", "" if whole else "For single files only; folders take one of the other tools.", "", singles)

@@ -9,16 +9,17 @@ if (location.protocol === "file:") {
       frame.title = "Search";
       document.body.append(frame);
       const inside = frame.contentWindow;
+      const base = new URL(address, document.baseURI);
       inside.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
       const load = (source) =>
         new Promise((done, failed) => {
           const script = inside.document.createElement("script");
-          Object.assign(script, { src: new URL(source, address).href, onload: done, onerror: failed });
+          Object.assign(script, { src: new URL(source, base).href, onload: done, onerror: failed });
           inside.document.body.append(script);
         });
       // A worker waits for these; the theme's search only awaits them.
       inside.importScripts = (...sources) => sources.reduce((before, source) => before.then(() => load(source)), Promise.resolve());
-      this.ready = load(address);
+      this.ready = load(base);
       this.inside = inside;
     }
     async postMessage(data) {
