@@ -198,7 +198,7 @@ def test_search_finds_a_columns_name_and_opens_its_tab(opens: Opens) -> None:
     search(page, "confidence_pre_mean", "Body statistics")
     page.wait_for_url("**/download.html*")
     page.locator("#data-body-stats").wait_for()
-    page.locator("mark", has_text="confidence_pre_mean").first.wait_for()
+    page.locator("mark:visible", has_text="confidence_pre_mean").first.wait_for()
     assert not tab.troubles
 
 

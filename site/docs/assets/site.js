@@ -304,17 +304,16 @@ addEventListener("click", ({ target }) => {
   // The same address again makes no hashchange, and still means: show it.
   if (link && link.href === location.href) setTimeout(reveal);
 });
-addEventListener("DOMContentLoaded", () => {
-  told = named("div", "pub-told");
-  told.setAttribute("role", "status");
-  document.body.append(told);
-  offerCopies();
-  all(".pub-picker").forEach(startPicker);
-  all(".pub-files").forEach(startFilter);
-  startScenes();
-  startVersions();
-});
-// After the theme's own scripts, which restore the tabs that were chosen last.
+told = named("div", "pub-told");
+told.setAttribute("role", "status");
+document.body.append(told);
+offerCopies();
+all(".pub-picker").forEach(startPicker);
+all(".pub-files").forEach(startFilter);
+startScenes();
+startVersions();
+reveal(); // at once: the theme marks the words that were searched for only where they are to be seen by then
+// Again when all is there and has its place, and the theme has made its own changes.
 addEventListener("load", () =>
   setTimeout(() => {
     // Wide tables scroll; who has no mouse scrolls what has the focus.
