@@ -134,7 +134,7 @@ def _place_pictures(place: Path, folder: Path | None, report: Report | None) -> 
     """Copy the scenes' pictures beside the pages, and remove those of a former run; return the names of those there are."""
     wanted = {name for scene in (report.scenes if report else ()) for name in scene.pictures}
     there = frozenset(name for name in wanted if folder is not None and (folder / name).is_file())
-    for old in place.glob("*.png") if place.is_dir() else ():
+    for old in place.iterdir() if place.is_dir() else ():
         if old.name not in there:
             old.unlink()
     for name in sorted(there):

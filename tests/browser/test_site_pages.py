@@ -14,6 +14,7 @@ from typing import Any
 
 import axe_playwright_python
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from publisher import record, serve, site
@@ -58,9 +59,9 @@ def target(published: Release, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The published example with its site as it is after a browser drew its scene."""
     root, pictures = tmp_path_factory.mktemp("shown") / "public", tmp_path_factory.mktemp("renders")
     shutil.copytree(published.target, root)
-    names = ("main-dark.png", "main-light.png")
+    names = ("main-dark.webp", "main-light.webp")
     for name in names:
-        shutil.copy(ROOT / "docs" / "images" / "scene.png", pictures / name)
+        Image.open(ROOT / "docs" / "images" / "scene.png").save(pictures / name, quality=90)
     live = record.parse((root / "v0.9/.release/release.json").read_bytes(), "release.json")
     assert live.inventory is not None
     listed = root / live.inventory.key
