@@ -20,7 +20,7 @@ from publisher import work
 from publisher.brand import PICTURES, PLAIN, Brand, dressed
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.objects import Entry, Report
-from publisher.page import documents, places, releases, templates
+from publisher.page import documents, places, releases, safe, templates
 from publisher.page.documents import Document
 from publisher.page.metadata import card as cards
 from publisher.page.metadata import jsonld
@@ -45,7 +45,8 @@ class Hosting:
     seen from the pages, such as `../..`, where it hosts the viewer. `endpoint` is where a bucket's store answers, "" for
     Amazon's and Google's own; None where that is not known. `pictures` is the folder of those that the report names.
     `read` gives the stored bytes of the release's own small objects by their keys, or None. `page` is the public address
-    of the site, "" where it has none that is known; `ro_crate` says whether the site has an RO-Crate, too.
+    of the site, "" where it has none that is known; `ro_crate` says whether the site has an RO-Crate, too. `versions` is
+    where `versions.json` lies as seen from the site's first page, "" where there is none.
     """
 
     storage: str = ""
@@ -55,6 +56,7 @@ class Hosting:
     read: Read = nothing
     page: str = ""
     ro_crate: bool = False
+    versions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def render(  # noqa: PLR0913 - what is shown, where, and how
         extra = {
             "frames": frames(shown),
             "style": brand.style,
+            "release": safe.plain(record.release),
+            "versions": hosting.versions,
             "feed": documents.FEED if editions else "",
             "dataset": "" if jsonld.lacking(card) else jsonld.embedded(card),
         }
@@ -150,7 +154,7 @@ def _place_pictures(place: Path, folder: Path | None, report: Report | None) -> 
     """Copy the scenes' pictures beside the pages, and remove those of a former run; return the names of those there are."""
     wanted = {name for scene in (report.scenes if report else ()) for name in scene.pictures}
     there = frozenset(name for name in wanted if folder is not None and (folder / name).is_file())
-    for old in place.glob("*.png") if place.is_dir() else ():
+    for old in place.iterdir() if place.is_dir() else ():
         if old.name not in there:
             old.unlink()
     for name in sorted(there):

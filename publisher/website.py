@@ -93,6 +93,12 @@ def _place(run: Run, live: Record) -> Path:
     return run.folder / (f"html-{run.name}" if others else "html")
 
 
+def _beside_others(run: Run, live: Record, out: Path) -> bool:
+    """Whether a site lies where those of other versions do, with the list of them all above it."""
+    hosted = run.manifest.release.site.host != "none" or (run.root is not None and live.inventory is not None)
+    return hosted and out == _place(run, live)
+
+
 def _branch(run: Run) -> Path:
     return run.manifest.folder / (run.manifest.release.site.folder or "gh-pages")
 
@@ -166,6 +172,7 @@ def _site(run: Run, live: Record, out: Path, report: Report | None, root: str | 
             run.target.read,
             page=places.public(_page(run, live, out)),
             ro_crate=release.site.ro_crate,
+            versions=f"../{host.VERSIONS}" if _beside_others(run, live, out) else "",
         ),
         brand=looks,
     )

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 _STEP = 1000
+_ROUND = 999.5  # what three digits would show as 1,000 is one of the next unit
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -20,7 +21,7 @@ def size(size_bytes: float) -> str:
     units = ("bytes", "kB", "MB", "GB", "TB", "PB")
     value = float(size_bytes)
     for unit in units:
-        if value < _STEP or unit == units[-1]:
+        if value < _ROUND or unit == units[-1]:
             break
         value /= _STEP
     return count(int(value), "byte") if unit == "bytes" else f"{value:.3g} {unit}"

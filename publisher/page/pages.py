@@ -19,6 +19,7 @@ from publisher.page.examples import Example
 from publisher.page.metadata import card
 from publisher.page.metadata.bibtex import bibtex
 from publisher.page.metadata.ris import ris
+from publisher.page.picker import picker
 from publisher.page.places import Place
 from publisher.page.releases import Edition
 from publisher.page.templates import render, triple
@@ -246,6 +247,7 @@ def _download(book: Book) -> dict[str, Any]:
         "services": services.services(book.record.programmatic),
         "served": examples.services(book),
         "firsts": _firsts(book, by_view),
+        "picker": picker(book),
     }
 
 

@@ -43,6 +43,11 @@ def cell(value: object) -> str:
     return "".join(char if char.isalnum() or char in _HARMLESS_IN_HTML else f"&#{ord(char)};" for char in words)
 
 
+def verbatim(value: str) -> str:
+    """Return lines for a `<pre>` in a block of HTML: every space and line stays, nothing in them is markup."""
+    return "".join(char if char == "\n" else _character(char) for char in printable(value).expandtabs(4))
+
+
 def _character(char: str) -> str:
     return char if char.isalnum() or char in _HARMLESS else f"&#{ord(char)};"
 

@@ -139,6 +139,7 @@ def _environment(own: Path | None) -> Environment:
     made.filters |= {
         "text": safe.text,
         "cell": safe.cell,
+        "verbatim": safe.verbatim,
         "code": safe.code,
         "plain": safe.plain,
         "prose": safe.prose,

@@ -36,6 +36,7 @@ class _Seen:
     files: list[Entry] = field(default_factory=list)
     mesh: str = ""
     gzipped: bool = False
+    beside: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class View:
     summed: tuple[Entry, ...] = ()  # its objects, where they are few enough to have their digests listed
     mesh: str = ""  # a segment that has a mesh
     gzipped: bool = False  # whether some object is stored with Content-Encoding: gzip
+    beside: tuple[tuple[str, bool], ...] = ()  # its folders outside of its key, and (True) its single objects there
 
     @property
     def anchor(self) -> str:
@@ -114,12 +116,15 @@ def book(record: Record, base: Place, entries: Iterable[Entry], read: Read = not
     singles = {item.key: item.name for item in record.artifacts if is_single(item)}
     keys = {scene.key for scene in record.scenes}
     scenes = []
+    folders = {item.name: f"{item.key}/" for item in record.artifacts}
     for entry in entries:
         if entry.key in keys:
             scenes.append(entry)
         found = seen.get(entry.artifact)
         if found is not None:
             _note(found, entry, single=entry.key in singles)
+            if entry.key not in singles and not entry.key.startswith(folders[entry.artifact]):
+                _note_beside(found, entry.key, folders[entry.artifact])
     return Book(
         record, base, tuple(_view(item, base, seen[item.name]) for item in record.artifacts), read, tuple(scenes)
     )
@@ -135,6 +140,14 @@ def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:
         seen.mesh = match[1]
 
 
+def _note_beside(seen: _Seen, key: str, folder: str) -> None:
+    """Note what an artifact has beside its folder, such as `segmentation-segment-properties/`."""
+    parent = folder.rstrip("/").rpartition("/")[0]
+    depth = parent.count("/") + 1 if parent and key.startswith(f"{parent}/") else key.count("/") - 1
+    root = "/".join(key.split("/")[: max(depth, 0) + 1])
+    seen.beside[root] = root == key
+
+
 def _view(item: Described, base: Place, seen: _Seen) -> View:
     if item.external:
         return View(item, places.external(item.external))
@@ -148,6 +161,7 @@ def _view(item: Described, base: Place, seen: _Seen) -> View:
         summed=tuple(seen.files) if len(seen.files) <= SUMMED else (),
         mesh=seen.mesh,
         gzipped=seen.gzipped,
+        beside=tuple(seen.beside.items()),
     )
 
 

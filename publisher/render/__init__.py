@@ -61,7 +61,7 @@ def render(
         live: the release's record.
         client_url: where the viewer is served, as `publisher.serve` does; another origin than `base_url`.
         base_url: where strangers read it; scenes that point to the recorded public address are read from here.
-        folder: takes `<scene>-dark.png`, `<scene>-light.png`, and `<scene>.json` with what was seen.
+        folder: takes `<scene>-dark.webp`, `<scene>-light.webp`, and `<scene>.json` with what was seen.
         seconds: for each scene, at the most.
         progress: who is told.
 
@@ -152,7 +152,7 @@ def _visit(
     kept, status = tab.ask("state"), tab.ask("status")
     tab.ask("tidy", "showAxisLines" in given)
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", ref.name)  # a record from any address can say anything
-    pictures = tuple(f"{stem}-{scheme}.png" for scheme in SCHEMES)
+    pictures = tuple(f"{stem}-{scheme}.webp" for scheme in SCHEMES)
     visible = [at for at, layer in enumerate(look.layers) if layer.visible and not layer.archived]
     tab.paint(tabs.WHITE)
     tab.wait()

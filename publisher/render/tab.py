@@ -126,7 +126,7 @@ class Tab:
         return seen.mark(given), look
 
     def photograph(self, path: Path) -> None:
-        """Write the picture as it is now as PNG."""
+        """Write the picture as it is now as WebP."""
         work.write_file(path, base64.b64decode(self.ask("picture")))
 
     def each_alone(self, look: Look) -> dict[int, Alone]:

@@ -137,7 +137,7 @@ def test_negative_control_without_cors(published: Release, page: Any) -> None:
 def test_the_page_opens_the_scene_on_any_port(published: Release, served: str, page: Any) -> None:
     """The stored scene points to the release's public address; the page's own link reads from where it is served."""
     page.goto(f"{served}/site/v0.9/index.html")
-    page.get_by_role("link", name="Open in Neuroglancer").click()
+    page.get_by_role("link", name="Open the scene").click()
     page.wait_for_url("**/viewer/v/**")
     link = page.url.partition("#")[0]
     assert load(page, link, [layer["name"] for layer in scene_state(published, served)["layers"]], 90) == ""

@@ -210,11 +210,15 @@ def test_what_is_good_passes(quick: Shown) -> None:
     """The negative control of all that follows."""
     assert quick.findings("good") == []
     drawn = quick.scene("good")
-    assert (drawn.visible, drawn.layers, drawn.pictures) == (2, ("Neurons", "EM"), ("good-dark.png", "good-light.png"))
+    assert (drawn.visible, drawn.layers, drawn.pictures) == (
+        2,
+        ("Neurons", "EM"),
+        ("good-dark.webp", "good-light.webp"),
+    )
 
 
 def test_its_pictures_show_it_on_dark_and_on_light(quick: Shown) -> None:
-    dark, light = quick.picture("good-dark.png"), quick.picture("good-light.png")
+    dark, light = quick.picture("good-dark.webp"), quick.picture("good-light.webp")
     assert dark.shape == light.shape == (720, 1280, 3)
     assert dark[20, -20].tolist() == [0, 0, 0]
     assert light[20, -20].tolist() == [255, 255, 255]

@@ -23,8 +23,8 @@ space: {name: EM, voxel_size: [8, 8, 8], units: nm}
 volumes: [{name: em, source: data/v1/em}]
 scenes: [{name: main, title: A ball, layers: [{artifact: em}]}]
 """
-PICTURES = {"main-dark.png", "main-light.png"}
-PNG = b"\x89PNG\r\n\x1a\n"
+PICTURES = {"main-dark.webp", "main-light.webp"}
+WEBP = b"RIFF"
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_a_release_opens_its_scenes_and_its_pages_show_them(released: Release) -
     assert {path.name for path in (site / "renders").iterdir()} == PICTURES
     for name in PICTURES:
         (kept,) = (released.manifest.parent / ".publisher").rglob(f"reports/*/renders/{name}")
-        assert kept.read_bytes().startswith(PNG)
+        assert kept.read_bytes().startswith(WEBP)
         assert (site / "renders" / name).read_bytes() == kept.read_bytes()
     explore = (site / "explore.html").read_text()
     assert "1 of 1 layer drawn" in explore
-    assert 'src="renders/main-light.png"' in explore
+    assert 'src="renders/main-light.webp"' in explore
 
 
 def test_a_site_that_is_built_later_has_them_too_and_one_of_nothing_opened_has_none(
