@@ -56,3 +56,12 @@ Render = Annotated[
         show_default=False,
     ),
 ]
+Examples = Annotated[
+    bool | None,
+    typer.Option(
+        "--examples/--no-examples",
+        envvar="PUBLISHER_EXAMPLES",
+        help="Run the release's examples; default: where bash and Rscript are found.",
+        show_default=False,
+    ),
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from publisher.record import Described, Record, record_key
 
 GROUPS = ("Image data", "Annotations", "Connectivity", "Skeletons", "Meshes", "Database")
 LISTED = 40  # files of a folder that are listed one by one
-_MESH = re.compile(r".*/(\d+)(?::0|\.index)")
 
 
 Read = Callable[[str], bytes | None]
@@ -33,8 +31,6 @@ class _Seen:
 
     single: Entry | None = None
     files: list[Entry] = field(default_factory=list)
-    mesh: str = ""
-    gzipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,6 @@ class View:
     single: bool = False
     entry: Entry | None = None
     files: tuple[Entry, ...] = ()  # of a folder of few files; empty where there are more
-    mesh: str = ""  # a segment that has a mesh
-    gzipped: bool = False  # whether some object is stored with Content-Encoding: gzip
 
     @property
     def anchor(self) -> str:
@@ -120,9 +114,6 @@ def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:
         seen.single = entry
     if len(seen.files) <= LISTED:
         seen.files.append(entry)
-    seen.gzipped = seen.gzipped or entry.headers.content_encoding is not None
-    if not seen.mesh and (match := _MESH.fullmatch(entry.key)):
-        seen.mesh = match[1]
 
 
 def _view(item: Described, base: Place, seen: _Seen) -> View:
@@ -135,8 +126,6 @@ def _view(item: Described, base: Place, seen: _Seen) -> View:
         single=is_single(item),
         entry=seen.single,
         files=tuple(seen.files) if listed else (),
-        mesh=seen.mesh,
-        gzipped=seen.gzipped,
     )
 
 
