@@ -67,7 +67,7 @@ def audit(  # noqa: PLR0913 - each is a choice of the user
     return report
 
 
-def audit_address(  # noqa: PLR0913 - each is a choice of the user
+def audit_address(
     url: str,
     *,
     depth: Depth,
@@ -160,7 +160,9 @@ def verified(  # noqa: PLR0913 - each is a choice of the user
         for mirror in seen
         if mirror.differs
     ]
-    report = replace(report, findings=(*report.findings, *found), mirrors=seen, scenes=opened.scenes, examples=tried.examples)
+    report = replace(
+        report, findings=(*report.findings, *found), mirrors=seen, scenes=opened.scenes, examples=tried.examples
+    )
     keep_report(run, live, report)
     return report
 

@@ -64,6 +64,7 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         doors(screen, run)
     found = [finding for finding in run.health if finding.severity != "note"]  # `validate` tells those, too
     if run.report is not None:
+        base["examples"] = [each._asdict() for each in run.report.examples]
         found += run.report.findings
         report(screen, run.report)
     if run.built is not None:

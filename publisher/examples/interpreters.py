@@ -73,7 +73,9 @@ class Interpreters:
         except (OSError, subprocess.SubprocessError) as error:
             shutil.rmtree(place, ignore_errors=True)
             said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-            return Interpreter("", {}, f"{', '.join(packages)} cannot be installed here ({said[-1] if said else error})")
+            return Interpreter(
+                "", {}, f"{', '.join(packages)} cannot be installed here ({said[-1] if said else error})"
+            )
         made = _found(str(program), packages)
         assert made is not None
         return made

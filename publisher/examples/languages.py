@@ -152,8 +152,8 @@ def _r(task: Task) -> Checked:
 # What became of it
 
 
-def _parsed(task: Task, why: str, seen: Outcome = Outcome(0, "", 0)) -> Checked:
-    return task.told("parsed", seen, why=why)
+def _parsed(task: Task, why: str, seen: Outcome | None = None) -> Checked:
+    return task.told("parsed", seen or Outcome(0, "", 0), why=why)
 
 
 def _bad(task: Task, why: str) -> Checked:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 LIMIT_S = 600
 SHOWN = 300  # characters of what a failed example said
-_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "LANG", "TZ")
+_NETWORK = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "LANG",
+    "TZ",
+)
 _CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "RCLONE_")
 _CODE_OF_TIMEOUT = 124  # as coreutils' timeout has it
 
@@ -47,7 +56,11 @@ def environment(home: Path, *, anonymous: bool, given: Mapping[str, str] = os.en
     clean |= {"HOME": str(home), "TMPDIR": str(home), "CLOUDSDK_CONFIG": str(home / ".gcloud")} | clean
     if anonymous:
         nothing = str(home / ".nobody")
-        clean |= {"AWS_CONFIG_FILE": nothing, "AWS_SHARED_CREDENTIALS_FILE": nothing, "AWS_EC2_METADATA_DISABLED": "true"}
+        clean |= {
+            "AWS_CONFIG_FILE": nothing,
+            "AWS_SHARED_CREDENTIALS_FILE": nothing,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
         clean["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"] = "true"
     if emulator := given.get("STORAGE_EMULATOR_HOST", "").rstrip("/"):
         clean |= {

@@ -193,7 +193,9 @@ def _download(book: Book, report: Report | None) -> dict[str, Any]:
     made = _examples(book)
     checks = {"checks": {each.name: each for each in report.examples}, "day": report.checked_at[:10]} if report else {}
     checks = {"checks": {}, "day": ""} | checks
-    by_view = {view.described.name: [each for each in made if each.artifact == view.described.name] for view in book.views}
+    by_view = {
+        view.described.name: [each for each in made if each.artifact == view.described.name] for view in book.views
+    }
     sections = {
         view.described.name: render(
             "site/artifact.md.jinja", view=view, book=book, examples=by_view[view.described.name], **checks

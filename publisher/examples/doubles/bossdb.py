@@ -18,14 +18,21 @@ _CUTOUT = re.compile(r"/cutout/[^/]+/[^/]+/[^/]+/\d+/(\d+):(\d+)/(\d+):(\d+)/(\d
 def answers(given: Mapping[str, Any]) -> Answers:
     """Answer as a server that has the manifest's channel."""
     collection, experiment, channel = given["collection"], given["experiment"], given.get("channel") or "em"
-    frame = {"name": "frame", "description": "", "voxel_unit": "nanometers"}
+    frame: dict[str, Any] = {"name": "frame", "description": "", "voxel_unit": "nanometers"}
     frame |= {f"{axis}_start": 0 for axis in _SIZE} | {f"{axis}_stop": stop for axis, stop in _SIZE.items()}
     frame |= {f"{axis}_voxel_size": 8 for axis in _SIZE}
     scales = {"num_hierarchy_levels": 1, "hierarchy_method": "isotropic", "num_time_samples": 1}
     tried = {"name": experiment, "description": "", "creator": "nobody", "coord_frame": "frame", **scales}
     tried |= {"collection": collection, "channels": [channel], "time_step": None, "time_step_unit": ""}
     shown = {"name": channel, "description": "", "creator": "nobody", "type": "image", "datatype": "uint8"}
-    shown |= {"default_time_sample": 0, "base_resolution": 0, "sources": [], "related": [], "downsample_status": "DOWNSAMPLED", "storage_type": "spdb"}
+    shown |= {
+        "default_time_sample": 0,
+        "base_resolution": 0,
+        "sources": [],
+        "related": [],
+        "downsample_status": "DOWNSAMPLED",
+        "storage_type": "spdb",
+    }
     place = f"/collection/{collection}/experiment/{experiment}"
     known: dict[str, Any] = {
         f"/collection/{collection}": {"name": collection, "description": "", "experiments": [experiment]},

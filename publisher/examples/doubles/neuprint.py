@@ -70,9 +70,10 @@ def table(cypher: str, kind: str) -> dict[str, Any]:
     returned = re.split(r"\b(?:ORDER BY|LIMIT|SKIP)\b", returned, flags=re.IGNORECASE)[0]
     items = [_item(part) for part in _split(returned.replace("DISTINCT", ""))]
     meta = ":Meta" in cypher
-    rows: list[list[Any]] = []
-    for row in range(1 if meta or "count(" in cypher else 2):
-        rows.append([_described(each[0]) if meta else _cell(*each, row, kind) for each in items])
+    rows = [
+        [_described(each[0]) if meta else _cell(*each, row, kind) for each in items]
+        for row in range(1 if meta or "count(" in cypher else 2)
+    ]
     return {"columns": [alias for _, alias in items], "data": rows, "debug": ""}
 
 
