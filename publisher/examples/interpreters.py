@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-_ASKS = re.compile(r"^# pip install ([A-Za-z0-9._ -]+)$", re.MULTILINE)
+_ASKS = re.compile(r"^# pip install ((?:[A-Za-z0-9][A-Za-z0-9._-]* ?)+)$", re.MULTILINE)
 _VERSIONS = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
 _LIMIT_S = 900
 

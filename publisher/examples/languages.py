@@ -14,7 +14,7 @@ from typing import Any
 
 from publisher.examples import doubles, inside
 from publisher.examples.interpreters import Interpreter, Interpreters, requirements
-from publisher.examples.sandbox import Outcome, environment, run
+from publisher.examples.sandbox import TEMPORARY, Outcome, environment, run
 from publisher.objects import Checked, How
 from publisher.page.examples import Example
 
@@ -73,7 +73,7 @@ def lacking() -> str:
 
 def check(task: Task) -> Checked:
     """Check an example as well as it can be here: run, run against a stand-in, or parsed."""
-    task.room.mkdir(parents=True)
+    (task.room / TEMPORARY).mkdir(parents=True)
     task.script.write_text(task.text, encoding="utf-8")
     return {"python": _python, "bash": _shell, "r": _r}[task.example.language](task)
 
@@ -126,6 +126,8 @@ def _shell(task: Task) -> Checked:
         return task.told("parsed", seen, why=task.beyond)
     tools = dict.fromkeys(shlex.split(line)[0] for line in lines)
     path = task.environment["PATH"]
+    if "gsutil" in tools and "STORAGE_EMULATOR_HOST" in task.given:
+        return _parsed(task, "gsutil speaks https alone, and so to no emulator", seen)
     if missing := [tool for tool in tools if not shutil.which(tool, path=path)]:
         return _parsed(task, f"{', '.join(missing)} cannot be found here", seen)
     return _counted(task, task.run("bash", "-eu", str(task.script)))

@@ -24,6 +24,7 @@ _NETWORK = (
     "TZ",
 )
 _CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "RCLONE_")
+TEMPORARY = ".tmp"  # below an example's home
 _CODE_OF_TIMEOUT = 124  # as coreutils' timeout has it
 
 
@@ -40,7 +41,9 @@ class Outcome:
     def why(self) -> str:
         """What it said last, on one line, which names the trouble in all languages that examples are in."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip(" ^~")]
-        return " ".join(lines[-2:])[-SHOWN:] or f"it ended with exit code {self.code} and said nothing"
+        marked = next((at for at, line in enumerate(lines) if line.startswith("Error")), None)  # where R begins to tell
+        told = " ".join(lines[-2:])[-SHOWN:] if marked is None else " ".join(lines[marked:])[:SHOWN]
+        return told or f"it ended with exit code {self.code} and said nothing"
 
 
 def environment(home: Path, *, anonymous: bool, given: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -53,7 +56,7 @@ def environment(home: Path, *, anonymous: bool, given: Mapping[str, str] = os.en
         names += [name for name in given if name.startswith(_CREDENTIALS)]
     clean = {name: given[name] for name in names}
     clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', os.defpath)}"
-    clean |= {"HOME": str(home), "TMPDIR": str(home), "CLOUDSDK_CONFIG": str(home / ".gcloud")} | clean
+    clean |= {"HOME": str(home), "TMPDIR": str(home / TEMPORARY), "CLOUDSDK_CONFIG": str(home / ".gcloud")} | clean
     if anonymous:
         nothing = str(home / ".nobody")
         clean |= {

@@ -380,11 +380,11 @@ def test_what_is_shown_is_what_is_run(live: Live) -> None:
     made += [example.text.strip("\n") for example in examples.services(live.book)]
     for text in made:
         assert text in shown
-    assert len(made) == 33
+    assert len(made) == 38
 
 
 RUN = [
-    "bodies-copy-object.sh",
+    "bodies-copy-curl.sh",
     "bodies-table-pandas.py",
     "bodies-table-pyarrow.py",
     "em-n5-copy-tree.py",
@@ -394,27 +394,29 @@ RUN = [
     "inputs-copy-tree.py",
     "meshes-copy-tree.py",
     "meshes-meshes-cloudvolume.py",
-    "notes-copy-object.sh",
-    "points-copy-object.sh",
+    "meshes-part-curl.sh",
+    "notes-copy-curl.sh",
+    "points-copy-curl.sh",
     "points-table-pandas.py",
     "points-table-pyarrow.py",
-    "raw-copy-object.sh",
+    "raw-copy-curl.sh",
     "raw-table-pandas.py",
     "segmentation-copy-tree.py",
     "segmentation-volume-cloudvolume.py",
     "segmentation-volume-tensorstore.py",
     "skeletons-copy-tree.py",
+    "skeletons-part-curl.sh",
     "skeletons-skeletons-cloudvolume.py",
     "skeletons-skeletons-swc.py",
     "synapses-annotations-cloudvolume.py",
     "synapses-copy-tree.py",
+    "synapses-part-curl.sh",
 ]
 SAYS = {
     "bodies-table-pandas.py": "(2, 2)",
     "em-n5-volume-tensorstore.py": "(64, 64, 64) uint8 0 250",
     "em-zarr-volume-tensorstore.py": "(64, 64, 64) uint8 0 250",
     "meshes-meshes-cloudvolume.py": "(3, 3) (1, 3)",
-    "notes-copy-object.sh": "notes.txt: OK",
     "points-table-pyarrow.py": "3 rows",
     "segmentation-volume-cloudvolume.py": "(64, 64, 64, 1) uint64 0 7",
     "segmentation-volume-tensorstore.py": "uint64 0 7",

@@ -95,7 +95,9 @@ SKELETONS = described(
         "segmentation",
     ),
 )
-MESHES = described("meshes", "meshes", "Meshes", MeshFacts("legacy", sharded=False, segmentation="segmentation"))
+MESHES = described(
+    "meshes", "meshes", "Meshes", MeshFacts("legacy", sharded=False, segmentation="segmentation", ids=("722817260",))
+)
 SYNAPSES = described(
     "synapses",
     "annotations",
@@ -534,9 +536,11 @@ def test_examples_name_what_is_there() -> None:
     assert 'mesh_dir="../../meshes/meshes"' in text["meshes-meshes-cloudvolume.py"]
     assert 'dataset="hemibrain:v1.2.1", token="<your token>"' in text["neuprint-neuprint.py"]
     assert "api_token" not in "".join(text.values())
-    assert f"{len('v0.9/tables/bodies.feather'):064d}" in text["bodies-copy-object.sh"]
+    assert f"--compressed --output bodies.feather {BASE}/v0.9/tables/bodies.feather" in text["bodies-copy-curl.sh"]
+    assert 'RECORD = "v0.9/.release/release.json"' in text["segmentation-copy-tree.py"]
+    assert text["skeletons-part-curl.sh"].endswith(f"{BASE}/v0.9/skeletons/skeletons/skeletons-swc/722817260.swc\n")
     assert '"https://storage.googleapis.com/flyem-male-cns/em/em-clahe-jpeg/"' in text["em-clahe-external-volume.py"]
-    assert "gcloud storage cp --recursive gs://flyem-male-cns/em/em-clahe-jpeg ." in text["em-clahe-copy-gs.sh"]
+    assert "gcloud storage cp --recursive gs://flyem-male-cns/em/em-clahe-jpeg ." in text["em-clahe-copy-gcloud.sh"]
     assert "read_feather" in text["weights-table-pandas.py"]
     assert not [name for name in text if name.startswith("neo4j") and "copy" not in name]
 
@@ -545,27 +549,28 @@ def test_meshes_without_their_volume() -> None:
     alone = {example.name: example.text for example in all_examples(a_book(a_record(MESHES)))}
     assert "meshes-meshes-cloudvolume.py" not in alone  # .../meshes/meshes, which cloud-volume misreads
     elsewhere = described("m", "meshes", "Meshes", MESHES.facts or FileFacts(tree=True), key="v0.9/surfaces")
-    entry = Entry("v0.9/surfaces/12.index", "m", 1, "", 1, "", PLAIN)
-    shown = book(a_record(elsewhere), places.target(BASE), [entry])
+    shown = book(a_record(elsewhere), places.target(BASE), ())
     (text,) = [example.text for example in all_examples(shown) if example.name == "m-meshes-cloudvolume.py"]
     assert f'from_cloudpath("precomputed://{BASE}/v0.9/surfaces")' in text
-    assert "segment = 12" in text
+    assert "segment = 722817260" in text
 
 
 def test_examples_of_a_bucket() -> None:
     google = {example.name: example.text for example in all_examples(a_book(storage="gs://bucket/da1"))}
-    assert "gsutil -m cp -r gs://bucket/da1/v0.9/volumes/segmentation ." in google["segmentation-copy-gs.sh"]
-    assert "gcloud storage cp gs://bucket/da1/v0.9/tables/bodies.feather ." in google["bodies-copy-gs.sh"]
+    assert "gsutil -m cp -r gs://bucket/da1/v0.9/volumes/segmentation ." in google["segmentation-copy-gsutil.sh"]
+    assert "gcloud storage cp gs://bucket/da1/v0.9/tables/bodies.feather ." in google["bodies-copy-gcloud.sh"]
     amazon = {example.name: example.text for example in all_examples(a_book(storage="s3://bucket/da1"))}
     assert (
         "--no-sign-request --recursive s3://bucket/da1/v0.9/volumes/segmentation segmentation"
-        in amazon["segmentation-copy-s3.sh"]
+        in amazon["segmentation-copy-aws.sh"]
     )
-    assert "gunzip" in amazon["segmentation-copy-s3.sh"]
-    assert "gunzip" not in amazon["inputs-copy-s3.sh"]
+    assert "gunzip" in amazon["segmentation-copy-s5cmd.sh"]
+    assert "gunzip" not in amazon["inputs-copy-s5cmd.sh"]
+    assert "gunzip" not in amazon["segmentation-copy-rclone.sh"]
+    assert "cp 's3://bucket/da1/v0.9/volumes/segmentation/8_8_8/*' 8_8_8/" in amazon["segmentation-part-s5cmd.sh"]
     shown = a_record(public_url="http://127.0.0.1:9000/bucket/da1")
     other = {example.name: example.text for example in all_examples(a_book(shown, "s3://bucket/da1"))}
-    assert "--endpoint-url http://127.0.0.1:9000" in other["segmentation-copy-s3.sh"]
+    assert "--endpoint-url http://127.0.0.1:9000" in other["segmentation-copy-aws.sh"]
 
 
 def test_services_have_examples_only_where_they_are_named() -> None:
