@@ -29,8 +29,8 @@ from publisher.facts import (
     TableFacts,
     VolumeFacts,
 )
-from publisher.objects import Drawn, Entry, Finding, Headers, Report
-from publisher.page import cite, examples, places, safe
+from publisher.objects import Checked, Drawn, Entry, Finding, Headers, Report
+from publisher.page import cite, examples, places, safe, shelf
 from publisher.page.pages import figures, frames, pages, settings
 from publisher.page.view import Book, book
 from publisher.record import Access, Described, InventoryRef, Record, SceneRef, Space
@@ -633,6 +633,42 @@ def page(name: str, record: Record | None = None, report: Report | None = REPORT
     shown = read(body)
     harmless(shown)
     return shown
+
+
+def test_the_page_shows_the_examples_that_the_release_carries_and_how_each_was_checked() -> None:
+    made = examples.numbered(a_book())
+    assert [each.name[:3] for each in made] == [f"{number:02}-" for number in range(1, len(made) + 1)]
+    files = {f"v0.9/examples/{name}": data for name, data in shelf.files(made).items()}
+    assert shelf.published("v0.9", files.get) == made
+    neuprint, python, r, gone = (made[at].name for at in (0, 6, 2, 7))
+    files[f"v0.9/examples/{python}"] = b"print('as it was published')"
+    del files[f"v0.9/examples/{gone}"]
+    shown = book(a_record(), places.target(BASE), some_entries(), files.get)
+    checked = (
+        Checked(neuprint, "doubled", ok=True, seconds=2.5, by="neuprint-python 0.6.4"),
+        Checked(python, "run", ok=True, seconds=1.24),
+        Checked(r, "parsed", ok=True, seconds=0.1, why="R has no package <b>arrow</b> here"),
+        Checked(made[3].name, "run", ok=False, seconds=0.1, why="<script>alert(1)</script>"),
+    )
+    text, _ = pages(shown, replace(REPORT, examples=checked), None)["download.md"]
+    here = read(text.split("---\n", 2)[2])
+    harmless(here)
+    assert "print('as it was published')" in here.text
+    assert made[7].text.strip() not in here.text
+    assert "Run on 2026-11-21 against a stand-in of the service, with neuprint-python 0.6.4." in here.text
+    assert "Run against this release on 2026-11-21, in 1.2 s." in here.text
+    assert "Parsed on 2026-11-21, not run: R has no package <b>arrow</b> here." in here.text
+    assert "Failed when it was checked on 2026-11-21: <script>alert(1)</script>" in here.text
+
+
+@pytest.mark.parametrize("listed", [b"", b"[]", b'{"examples": [{"file": "../../etc/passwd"}]}', b'{"examples": [7]}'])
+def test_a_list_of_examples_that_cannot_be_read_shows_none(listed: bytes) -> None:
+    def there(key: str) -> bytes | None:
+        assert ".." not in key
+        return listed if key.endswith("index.json") else None
+
+    assert shelf.published("v0.9", there) == ()
+    assert shelf.published("v0.9", lambda _: None) is None
 
 
 def test_home_says_what_was_verified() -> None:

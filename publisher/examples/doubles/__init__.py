@@ -29,6 +29,11 @@ class Double:
     unknown: list[str]
 
 
+def able() -> bool:
+    """Whether stand-ins can have a certificate here."""
+    return find_spec("trustme") is not None
+
+
 def known(service: str) -> bool:
     """Whether there is a stand-in for a service: a module here that bears its name."""
     return service.isidentifier() and find_spec(f"{__name__}.{service}") is not None
