@@ -14,7 +14,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from publisher import record
+from publisher import record, serve
 from publisher.examples import Interpreters, Live, check, findings, inside
 from publisher.objects import Checked
 from publisher.page import shelf
@@ -210,6 +210,10 @@ def test_an_example_that_fails_fails_the_release(tiny: Path) -> None:
 
     again = publisher("release", tiny, "--target", target, "--json", "--until", "publish")
     assert (again.code, again.json["uploaded"]) == (0, 0)  # what is live stays as it is
+    with serve.running(target) as base:
+        stranger = publisher("verify", base, "--json", "--depth", "quick", "--examples")
+    assert (stranger.code, len(stranger.json["examples"])) == (0, 3), stranger.err
+
     (path,) = (target / "v1/examples").glob("*-table-pandas.py")
     path.write_text(path.read_text().replace("read_csv", "read_cvs"))
     broken = publisher("verify", tiny, "--target", target, "--json", "--examples")
