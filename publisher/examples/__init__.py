@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from publisher.examples import languages
 from publisher.examples.interpreters import Interpreters
 from publisher.examples.languages import Task
+from publisher.facts import VolumeFacts
 from publisher.objects import Checked, Finding
 from publisher.page import places, shelf
 from publisher.page.examples import Example
@@ -130,4 +131,9 @@ def _files(example: Example, live: Live) -> int:
     """Return how many files an example that copies a whole artifact must leave behind; 0 where nobody can tell."""
     item = next((each for each in live.record.artifacts if each.name == example.artifact), None)
     copies = example.whole and "-copy-" in example.name
-    return item.objects if item is not None and copies and not item.external else 0
+    if item is None or not copies or item.external:
+        return 0
+    beside = (
+        isinstance(item.facts, VolumeFacts) and item.facts.segment_properties is not None
+    )  # one object, not below its key
+    return item.objects - beside

@@ -68,7 +68,10 @@ class Doors:
         """Release it, and return what was found."""
         done = self.run("release", "--until", "verify", *words, **env)
         assert done.code == 0, done.err
-        assert done.json["objects"] in {3 + 4, 3 + 5}  # a list, and an example of each tool; of the web's, where it may be
+        assert done.json["objects"] in {
+            3 + 4,
+            3 + 5,
+        }  # a list, and an example of each tool; of the web's, where it may be
         return list(done.json["findings"])
 
     def keys(self) -> list[str]:
