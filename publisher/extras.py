@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from publisher.inventory import Index
 from publisher.objects import UNTOLD, Finding, Stored
+from publisher.page import shelf
 from publisher.record import Record, folder
 from publisher.targets import LocalTarget, Target
 
@@ -16,7 +17,7 @@ def extras(target: Target, live: Record) -> Iterator[Finding]:
     """Yield what lies in a release's folder without being one of its objects.
 
     In a final release that is an error: readers of a chunked volume would take a stray chunk for data. A draft may
-    have left it behind itself. Memory does not grow with the number of objects.
+    have left it behind itself, and so may examples, whose numbers move as artifacts come and go: they are no data. Memory does not grow with the number of objects.
     """
     file = target.open(live.inventory.key) if live.inventory else None
     if file is None:
@@ -35,7 +36,8 @@ def extras(target: Target, live: Record) -> Iterator[Finding]:
             if found <= MAX_NAMED:
                 message = f"lies at the target, but is no object of {live.release}; remove it by hand: publisher never deletes"
                 key = f"{stored.key}.gz" if on_disk and stored.content_encoding else stored.key
-                yield Finding("extra", "error" if live.status == "final" else "note", key, message)
+                harmful = live.status == "final" and not stored.key.startswith(f"{shelf.folder(live.release)}/")
+                yield Finding("extra", "error" if harmful else "note", key, message)
     if found > MAX_NAMED:
         yield Finding("extra", "note", live.release, f"and {found - MAX_NAMED:,} more that are no objects")
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from publisher import manifest, record, verify, work
 from publisher.audit.drift import drift
-from publisher.audit.place import Refused, find
+from publisher.audit.place import MOST_JSON_BYTES, Refused, find
 from publisher.errors import InvalidInput, LocalTrouble, Problem
 from publisher.extras import extras
 from publisher.mirrors import mirrors
-from publisher.objects import Finding, Report
+from publisher.objects import Checked, Finding, Report
+from publisher.page import shelf
+from publisher.page.view import Read
 from publisher.progress import SILENCE, Progress
 from publisher.record import Record
 from publisher.render import Rendered, render
@@ -26,7 +30,8 @@ from publisher.run import (
     reach,
     start,
 )
-from publisher.stranger import Stranger
+from publisher.stranger import Stranger, first
+from publisher.stranger import address as address_of
 from publisher.verify import Depth
 
 
@@ -38,13 +43,16 @@ def audit(  # noqa: PLR0913 - each is a choice of the user
     access: bool = True,
     others: bool = False,
     drawing: bool | None = False,
+    examples: bool | None = False,
     album: Path | None = None,
     progress: Progress = SILENCE,
 ) -> Report:
     """Verify the live release of a manifest; `album` is a folder that takes copies of its scenes' pictures."""
     run = start(manifest.load(path), to)
     live = must_be_live(run)
-    report = verified(run, live, depth, anonymous=access, others=others, drawing=drawing, progress=progress)
+    report = verified(
+        run, live, depth, anonymous=access, others=others, drawing=drawing, examples=examples, progress=progress
+    )
     if album is not None:
         for name in (name for scene in report.scenes for name in scene.pictures):
             work.write_file(album / name, (pictures(run, live) / name).read_bytes())
@@ -52,22 +60,44 @@ def audit(  # noqa: PLR0913 - each is a choice of the user
 
 
 def audit_address(
-    url: str, *, depth: Depth, drawing: bool | None = False, album: Path | None = None, progress: Progress = SILENCE
+    url: str,
+    *,
+    depth: Depth,
+    drawing: bool | None = False,
+    examples: bool = False,
+    album: Path | None = None,
+    progress: Progress = SILENCE,
 ) -> Report:
-    """Verify the release at an address; `album` is a folder that takes its scenes' pictures."""
+    """Verify the release at an address; `album` is a folder that takes its scenes' pictures.
+
+    Its examples are programs that others wrote: they are run where that is asked for, and never by default.
+    """
     report = verify.verify(url, depth=depth, progress=progress)
-    if drawing is False:
+    if drawing is False and not examples:
         return report
-    with Stranger("https://stranger.example") as client:
+    with Stranger("https://stranger.example") as client, TemporaryDirectory(prefix="publisher-") as nowhere:
         live = find(f"{report.base_url}/{record.record_key(report.release)}", client).record
-    with TemporaryDirectory(prefix="publisher-") as nowhere:
-        readable = live.access.mode == "public"
-        folder = album or Path(nowhere)
-        opened = rendered(live, report.base_url, folder, wanted=drawing, readable=readable, progress=progress)
-    return replace(report, findings=(*report.findings, *opened.findings), scenes=opened.scenes)
+        opened = rendered(
+            live,
+            report.base_url,
+            album or Path(nowhere),
+            wanted=drawing,
+            readable=live.access.mode == "public",
+            progress=progress,
+        )
+        read = partial(_fetched, client, report.base_url)
+        tried = ran(live, report.base_url, read, wanted=examples, progress=progress)
+    found = (*report.findings, *opened.findings, *tried.findings)
+    return replace(report, findings=found, scenes=opened.scenes, examples=tried.examples)
 
 
-def verified(
+def _fetched(client: Stranger, base_url: str, key: str) -> bytes | None:
+    """Return the bytes of a small object at an address, or None where there is none."""
+    answer = client.ask("GET", address_of(base_url, key), first(MOST_JSON_BYTES))
+    return answer.body if answer.ok else None
+
+
+def verified(  # noqa: PLR0913 - each is a choice of the user
     run: Run,
     live: Record,
     depth: Depth,
@@ -75,13 +105,14 @@ def verified(
     anonymous: bool = True,
     others: bool = False,
     drawing: bool | None = False,
+    examples: bool | None = False,
     progress: Progress = SILENCE,
 ) -> Report:
     """Verify a release at its public address, and what only its owner sees: strays in its folder, drift of its access.
 
     Where strangers are not to read, or their access is not ours to set, it is read with credentials. `others` asks the
-    manifest's other targets, too, whether they have the same release. `drawing` opens its scenes in a browser; None does
-    so where there is one.
+    manifest's other targets, too, whether they have the same release. `drawing` opens its scenes in a browser, `examples`
+    runs its examples; None does so where there is what that takes.
     """
     ours = anonymous or run.root is not None  # who serves a folder reads its access from the record
     strangers = ours and live.access.mode == "public"
@@ -106,7 +137,8 @@ def verified(
             readable=strangers or run.root is not None,
             progress=progress,
         )
-    found += opened.findings
+        tried = ran(live, base, run.target.read, wanted=examples, progress=progress)
+    found += (*opened.findings, *tried.findings)
     told = {finding.key for finding in report.findings}
     found += [stray for stray in extras(run.target, live) if stray.key not in told]
     if ours:
@@ -120,7 +152,9 @@ def verified(
         for mirror in seen
         if mirror.differs
     ]
-    report = replace(report, findings=(*report.findings, *found), mirrors=seen, scenes=opened.scenes)
+    report = replace(
+        report, findings=(*report.findings, *found), mirrors=seen, scenes=opened.scenes, examples=tried.examples
+    )
     keep_report(run, live, report)
     return report
 
@@ -159,3 +193,37 @@ def rendered(
                 raise
             message = f"scenes were not opened: {trouble.problems[0].message}"
             return Rendered(findings=(Finding("render", "note", key, message),))
+
+
+class Ran(NamedTuple):
+    """What became of the examples of a release, and what was found."""
+
+    examples: tuple[Checked, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def ran(live: Record, base_url: str, read: Read, *, wanted: bool | None, progress: Progress = SILENCE) -> Ran:
+    """Check the examples that a live release carries: where that is wanted, or (None) where there is what it takes.
+
+    Raises:
+        InvalidInput: it is wanted, and something that it takes is not here.
+
+    """
+    if wanted is False:
+        return Ran()
+    from publisher import examples  # noqa: PLC0415 - which few runs need
+
+    there = shelf.published(live.release, read)
+    if there is None:
+        return Ran(findings=(_note(live, "it carries no examples: it was published by an older publisher"),))
+    lacks = examples.lacking()
+    if lacks and wanted:
+        raise InvalidInput(Problem("--examples", lacks, "or go without it: --no-examples"))
+    if lacks:
+        return Ran(findings=(_note(live, f"examples were not run: {lacks}"),))
+    checked = examples.check(there, examples.Live(live, base_url, live.access.mode == "public"), progress=progress)
+    return Ran(checked, examples.findings(checked, live.release))
+
+
+def _note(live: Record, message: str) -> Finding:
+    return Finding("example", "note", shelf.folder(live.release), message)

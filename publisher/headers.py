@@ -65,6 +65,7 @@ RULES: tuple[Rule, ...] = (
     Rule("table/csv", Gzip.MAY, "text/csv; charset=utf-8"),
     Rule("swc", Gzip.MAY, "text/plain; charset=utf-8"),
     Rule("licence", Gzip.MAY, "text/plain; charset=utf-8"),  # of what travels with a release: its name says nothing
+    Rule("example", Gzip.NEVER, "text/plain; charset=utf-8"),  # of how to read a release: pages show it as it lies
     Rule("opaque", Gzip.INSIDE, BINARY, ranged=True),  # database stores and dumps
 )
 

@@ -62,7 +62,7 @@ def _into(file: IO[bytes]) -> Callable[[Chunks], None]:
 
 
 def difference(ours: Iterable[Entry], theirs: Iterable[Entry]) -> str:
-    """Return the first key whose content is not the same in two inventories, or "". Scenes have addresses in them."""
+    """Return the first key whose content is not the same in two inventories, or "". Scenes and examples have addresses in them."""
     left, right = map(_contents, (ours, theirs))
     while True:
         one, other = next(left, None), next(right, None)
@@ -74,5 +74,5 @@ def difference(ours: Iterable[Entry], theirs: Iterable[Entry]) -> str:
 
 def _contents(entries: Iterable[Entry]) -> Iterator[tuple[str, str, str | None]]:
     for entry in entries:
-        if not entry.artifact.startswith("scene:"):
+        if not entry.artifact.startswith(("scene:", "examples:")):
             yield entry.key, entry.content_sha256, entry.headers.content_encoding

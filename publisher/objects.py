@@ -213,6 +213,23 @@ class Drawn(NamedTuple):
     pictures: tuple[str, ...] = ()
 
 
+How = Literal["run", "doubled", "parsed", "unchecked"]
+
+
+class Checked(NamedTuple):
+    """An example of the release, and how it was checked: run, run against a stand-in of its service, or only parsed.
+
+    `why` says why it was no more than that, or what is wrong with it; `by` names the client libraries that took part.
+    """
+
+    name: str
+    how: How
+    ok: bool
+    seconds: float
+    why: str = ""
+    by: str = ""
+
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -243,6 +260,7 @@ class Report:
     findings: tuple[Finding, ...] = field(default=())
     mirrors: tuple[Mirror, ...] = ()
     scenes: tuple[Drawn, ...] = ()
+    examples: tuple[Checked, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from publisher.run import (
     live_record,
     native_url,
     new_words,
+    place,
     reach,
     set_doors,
     shut_doors,
@@ -45,6 +47,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
     reread: bool = False,
     drawing: bool | None = False,
     links: bool = False,
+    examples: bool | None = False,
     progress: Progress = SILENCE,
 ) -> Run:
     """Publish a release: every step in order, up to and with `until`.
@@ -58,6 +61,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
         reread: whether sources are read that seem to be as they were.
         drawing: whether verify opens the scenes in a browser; None where there is one.
         links: whether the site's links to others are asked for, too.
+        examples: whether verify runs the examples; None where there is what they need.
         progress: who is told.
 
     Raises:
@@ -104,7 +108,13 @@ def release(  # noqa: PLR0913 - each is a choice of the user
 
             with timed(run.seconds, "verify"):
                 run.report = finish.verified(
-                    run, run.published.record, depth, anonymous=access, drawing=drawing, progress=progress
+                    run,
+                    run.published.record,
+                    depth,
+                    anonymous=access,
+                    drawing=drawing,
+                    examples=examples,
+                    progress=progress,
                 )
         if until == "site":
             from publisher import website  # noqa: PLC0415 - likewise
@@ -132,7 +142,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
     from publisher import finish, website  # noqa: PLC0415 - as above
 
     depth, anonymous, progress = (more.get(name) for name in ("depth", "access", "progress"))
-    drawing = more.get("drawing", False)
+    drawing, examples = more.get("drawing", False), more.get("examples", False)
     for run in runs:
         assert run.published is not None
         live = run.published.record
@@ -145,6 +155,7 @@ def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list
                     anonymous=anonymous is not False,
                     others=True,
                     drawing=drawing,
+                    examples=examples,
                     progress=progress or SILENCE,
                 )
             if until == "site":
@@ -204,6 +215,7 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
     release = run.manifest.release
+    trees += _examples(run, staged, folder / "examples")
     if release.viewer == "self":
         viewer.lay_down(folder / "viewer")
         trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
@@ -252,3 +264,18 @@ def _refuse(run: Run, staged: Staged, further: tuple[Problem, ...] = ()) -> None
         raise InvalidInput(everything)
     warnings = health.problems(run.health, "warning", staged.trees)
     run.staged = replace(staged, warnings=(*staged.warnings, *warnings))
+
+
+def _examples(run: Run, staged: Staged, folder: Path) -> Iterator[Tree]:
+    """Lay the examples down; those of a final release that is live stay as they are, whatever templates say today."""
+    from publisher.page import examples, shelf, view  # noqa: PLC0415 - templates and Markdown
+
+    live = live_record(run)
+    if live is not None and live.status == "final":
+        files = shelf.kept(run.version, run.target.read)
+    else:
+        new = wanted(staged, run.target.public_url, run.access)
+        files = shelf.files(examples.numbered(view.book(new, place(run), ())))
+    if files is not None:
+        shelf.lay_down(folder, files)
+        yield Tree(shelf.ARTIFACT, shelf.folder(run.version), folder, role=shelf.role)

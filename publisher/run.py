@@ -19,6 +19,8 @@ from publisher.ledger import Ledger
 from publisher.manifest import Manifest
 from publisher.manifest.checks import address_trouble
 from publisher.objects import Ability, AccessChange, Entry, Finding, Plan, Report
+from publisher.page import places
+from publisher.page.places import Place
 from publisher.record import Access, InventoryRef, Record
 from publisher.stage import Staged, stage
 from publisher.targets import LocalTarget, Reach, Target, open_target
@@ -169,6 +171,14 @@ def native_url(run: Run) -> str:
     from publisher.targets.bucket import Bucket  # noqa: PLC0415 - for scenes of buckets alone
 
     return run.target.url if isinstance(run.target, Bucket) and not run.target.endpoint else ""
+
+
+def place(run: Run) -> Place:
+    """Return where the release of a run lies: at which address, and in which store."""
+    from publisher.targets.bucket import Bucket  # noqa: PLC0415 - for buckets alone
+
+    endpoint = run.target.endpoint if isinstance(run.target, Bucket) else None
+    return places.target(run.target.public_url, run.target.url, endpoint)
 
 
 def set_doors(run: Run) -> None:

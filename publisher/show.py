@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from publisher.words import count, size
 
 if TYPE_CHECKING:  # these import pyarrow, mkdocs and the viewer; `--help` must be instant
     from publisher.links import Links
-    from publisher.objects import Change, Finding, Plan, Report
+    from publisher.objects import Change, Checked, Finding, Plan, Report
     from publisher.run import Run
 
 PART_BYTES = 16 << 20  # of what is larger, each part is a request
@@ -64,6 +65,7 @@ def run(screen: Screen, run: Run) -> dict[str, Any]:
         doors(screen, run)
     found = [finding for finding in run.health if finding.severity != "note"]  # `validate` tells those, too
     if run.report is not None:
+        base["examples"] = [each._asdict() for each in run.report.examples]
         found += run.report.findings
         report(screen, run.report)
     if run.built is not None:
@@ -187,6 +189,8 @@ def report(screen: Screen, report: Report) -> None:
         drawn = f"{len(scene.layers)} of {count(scene.visible, 'layer')} drawn"
         pictures = f": {', '.join(scene.pictures)}" if scene.pictures else ""
         screen.say(f"scene {scene.name} opened in Neuroglancer {scene.viewer}, {drawn}{pictures}")
+    if report.examples:
+        screen.say(examples(report.examples), "green" if all(each.ok for each in report.examples) else "red")
     read = f"{amount(report.objects, report.size_bytes)} asked for, content of {report.digests:,} read ({size(report.digest_bytes)})"
     verdict = "verified" if report.ok else "NOT as it should be"
     screen.say(f"{report.release} at {report.base_url} is {verdict}: {read}", "green" if report.ok else "bold red")
@@ -197,6 +201,14 @@ def shown(screen: Screen, findings: Iterable[Finding]) -> None:
     colors = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
         screen.say(f"{finding.severity} [{finding.check}] {finding.key}: {finding.message}", colors[finding.severity])
+
+
+def examples(checked: Sequence[Checked]) -> str:
+    """Say how many examples were checked, how, and with what result."""
+    hows = Counter(each.how for each in checked)
+    told = ", ".join(f"{hows[how]} {how}" for how in ("run", "doubled", "parsed", "unchecked") if hows[how])
+    failed = sum(not each.ok for each in checked)
+    return f"{count(len(checked), 'example')} shown: {told}, {f'{failed} FAILED' if failed else 'all passed'}"
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -212,6 +224,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "digest_bytes": report.digest_bytes,
         "probes": list(report.probes),
         "scenes": [{**scene._asdict(), "layers": list(scene.layers)} for scene in report.scenes],
+        "examples": [each._asdict() for each in report.examples],
         "findings": findings(report.findings),
     }
 

@@ -12,6 +12,7 @@ from tests.rig import Rig
 
 # Scenes are opened in a browser where a test is about that; elsewhere it would only take its time.
 os.environ.setdefault("PUBLISHER_RENDER", "0")
+os.environ.setdefault("PUBLISHER_EXAMPLES", "0")  # and examples likewise
 
 # A shell that runs the tests beside other work may have interrupts ignored, by what they start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -59,3 +59,12 @@ Render = Annotated[
 Links = Annotated[
     bool, typer.Option("--links", help="Ask for what the site links to at others, too; its own links always are.")
 ]
+Examples = Annotated[
+    bool | None,
+    typer.Option(
+        "--examples/--no-examples",
+        envvar="PUBLISHER_EXAMPLES",
+        help="Run the release's examples; default: where bash and Rscript are found.",
+        show_default=False,
+    ),
+]

@@ -15,6 +15,7 @@ from publisher.cli.options import (
     Checksum,
     Depth,
     DepthOption,
+    Examples,
     Links,
     ManifestPath,
     NoAccess,
@@ -109,6 +110,7 @@ def release(
         bool, typer.Option("--everywhere", help="To every target of the manifest, one after another: mirrors.")
     ] = False,
     render: Render = None,
+    examples: Examples = None,
     links: Links = False,
     no_access: NoAccess = False,
     checksum: Checksum = False,
@@ -127,6 +129,7 @@ def release(
                 "access": not no_access,
                 "reread": checksum,
                 "drawing": render,
+                "examples": examples,
                 "links": links,
                 "progress": progress,
             }
@@ -155,13 +158,17 @@ def verify(
         bool, typer.Option("--mirrors", help="Compare with the manifest's other targets, by digests.")
     ] = False,
     render: Render = None,
+    examples: Examples = None,
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="Also put the scenes' pictures here.", show_default=False)
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Audit what is live, as a stranger from another origin. Exit code 8: something was found."""
+    """Audit what is live, as a stranger from another origin. Exit code 8: something was found.
+
+    The examples of a release at a URL are programs that its publisher wrote: they are run only with --examples.
+    """
     screen = Screen(as_json, quiet)
     with guarded(screen):
         from publisher import finish  # noqa: PLC0415
@@ -169,7 +176,12 @@ def verify(
         with screen.progress() as progress:
             if manifest.startswith(("http://", "https://")):
                 report = finish.audit_address(
-                    manifest, depth=depth.value, drawing=render, album=pictures, progress=progress
+                    manifest,
+                    depth=depth.value,
+                    drawing=render,
+                    examples=examples is True,
+                    album=pictures,
+                    progress=progress,
                 )
             else:
                 report = finish.audit(
@@ -179,6 +191,7 @@ def verify(
                     access=not no_access,
                     others=mirrors,
                     drawing=render,
+                    examples=examples,
                     album=pictures,
                     progress=progress,
                 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from publisher.facts import FileFacts
+from publisher.page.copying import Shown
 from publisher.page.places import is_file
 from publisher.page.view import Book, View
 
@@ -24,8 +25,6 @@ _SETTINGS = {  # names of neo4j's settings, as its container images take them
     },
 }
 
-_Shown = tuple[str, str, Mapping[str, Any]]
-
 
 def version(view: View) -> str:
     """Return the version of neo4j that a database belongs to, such as 4.4.16; "" where nobody says."""
@@ -33,7 +32,7 @@ def version(view: View) -> str:
     return match[0] if match else ""
 
 
-def examples(view: View, book: Book) -> Iterator[_Shown]:
+def examples(view: View, book: Book) -> Iterator[Shown]:
     """Yield how to load a store or a dump into its server, and how to import CSV files."""
     facts, item = view.described.facts, view.described
     if item.section != "database":
@@ -46,15 +45,15 @@ def examples(view: View, book: Book) -> Iterator[_Shown]:
         "name": view.place.name
     }
     if isinstance(facts, FileFacts) and facts.import_arguments:
-        yield "Import into neo4j", "neo4j-import.sh", given | {"arguments": book.base.at(facts.import_arguments)}
+        yield Shown("Import into neo4j", "neo4j-import.sh", given | {"arguments": book.base.at(facts.import_arguments)})
     elif (
         item.external and "csv" in str(view.stated["format"]).casefold() and not is_file(item.section, view.place.name)
     ):
-        yield "Arguments of the import", "neo4j-arguments.py", given
-        yield "Import into neo4j", "neo4j-import.sh", given | {"arguments": None}
+        yield Shown("Arguments of the import", "neo4j-arguments.py", given)
+        yield Shown("Import into neo4j", "neo4j-import.sh", given | {"arguments": None})
 
 
-def _stored(view: View, wanted: str) -> _Shown:
+def _stored(view: View, wanted: str) -> Shown:
     """Return how a store is served, or a dump loaded."""
     facts = view.described.facts
     form = facts.form if isinstance(facts, FileFacts) else ""
@@ -62,12 +61,9 @@ def _stored(view: View, wanted: str) -> _Shown:
     given = _given(wanted) | {"name": view.place.name, "size_bytes": view.described.size_bytes, "form": form}
     if form == "dump":
         folder = "." if view.single else view.place.name
-        return (
-            "Load into neo4j",
-            "neo4j-load.sh",
-            given | {"database": names[0] if names else "neo4j", "folder": folder},
-        )
-    return "Serve with neo4j", "neo4j-serve.sh", given | {"database": names[0] if len(names) == 1 else ""}
+        named = given | {"database": names[0] if names else "neo4j", "folder": folder}
+        return Shown("Load into neo4j", "neo4j-load.sh", named)
+    return Shown("Serve with neo4j", "neo4j-serve.sh", given | {"database": names[0] if len(names) == 1 else ""})
 
 
 def _given(wanted: str) -> dict[str, Any]:

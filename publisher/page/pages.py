@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from publisher import viewer, words
 from publisher.facts import SkeletonFacts, TableFacts, VolumeFacts
 from publisher.objects import Drawn, Mirror, Report
-from publisher.page import cite, documents, examples, layers, licences, places, safe, services, tables
+from publisher.page import cite, documents, examples, layers, licences, places, safe, services, shelf, tables
 from publisher.page.documents import Document
 from publisher.page.examples import Example
 from publisher.page.metadata import card
@@ -66,7 +66,7 @@ def pages(
     made = {
         "index.md": _page("Home", "site/index.md.jinja", common | _home(book, report), book),
         "explore.md": _page("Explore", "site/explore.md.jinja", common, book) if shown else None,
-        "download.md": _page("Download", "site/download.md.jinja", common | _download(book), book),
+        "download.md": _page("Download", "site/download.md.jinja", common | _download(book, report), book),
         "files.md": _page("Files", "site/files.md.jinja", common, book),
         "tables.md": _page("Tables", "site/tables.md.jinja", {"sheets": sheets}, book) if sheets else None,
         **{
@@ -229,8 +229,13 @@ def figures(book: Book) -> tuple[Figure, ...]:
     return tuple(found)
 
 
-def _download(book: Book) -> dict[str, Any]:
-    by_view = {view.described.name: examples.of(view, book) for view in book.views}
+def _download(book: Book, report: Report | None) -> dict[str, Any]:
+    made = _examples(book)
+    checks = {"checks": {each.name: each for each in report.examples}, "day": report.checked_at[:10]} if report else {}
+    checks = {"checks": {}, "day": ""} | checks
+    by_view = {
+        view.described.name: [each for each in made if each.artifact == view.described.name] for view in book.views
+    }
     looked = layers.look(book) if book.record.access.mode == "public" else {}
     sections = {
         view.described.name: render(
@@ -239,23 +244,31 @@ def _download(book: Book) -> dict[str, Any]:
             book=book,
             examples=by_view[view.described.name],
             looked=looked.get(view.described.name),
+            **checks,
         )
         for view in book.views
     }
     return {
         "sections": sections,
         "services": services.services(book.record.programmatic),
-        "served": examples.services(book),
+        "served": [each for each in made if each.service],
         "firsts": _firsts(book, by_view),
         "picker": picker(book),
+        **checks,
     }
 
 
-def _firsts(book: Book, by_view: Mapping[str, tuple[Example, ...]]) -> list[tuple[View, Example]]:
+def _examples(book: Book) -> tuple[Example, ...]:
+    """Return the examples that the release carries; of one that carries none, what they would be."""
+    there = shelf.published(book.record.release, book.read) if book.inventory else None
+    return examples.numbered(book) if there is None else there
+
+
+def _firsts(book: Book, by_view: Mapping[str, Sequence[Example]]) -> list[tuple[View, Example]]:
     """Return one example of each way to read the release's own files."""
     found: dict[tuple[str, str], tuple[View, Example]] = {}
     for view in book.views:
         for example in by_view[view.described.name]:
-            if not example.name.startswith(f"{view.described.name}-copy-"):
+            if not example.name.endswith("-copy-tree.py"):
                 found.setdefault((example.tab, example.title), (view, example))
     return list(found.values())

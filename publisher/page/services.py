@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from publisher.page.copying import Shown
+
 TITLES = {
     "neuprint": "neuPrint",
     "flybrains": "navis and flybrains",
@@ -16,8 +18,6 @@ TITLES = {
     "cave": "CAVE",
 }
 _BOSSDB = "api.bossdb.io"
-
-_Shown = tuple[str, str, str, Mapping[str, Any]]  # service, title, template, what the template names
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +47,29 @@ def _title(key: str, value: Any) -> str:  # noqa: ANN401 - as the manifest has i
     return "BOSS" if other else TITLES[key]
 
 
-def examples(programmatic: Mapping[str, Any]) -> Iterator[_Shown]:
-    """Yield the examples of each service."""
+def examples(programmatic: Mapping[str, Any]) -> Iterator[tuple[str, Shown]]:
+    """Yield the examples of each service, each with the name of its service."""
     for service in services(programmatic):
         given = dict(service.given)
         if service.key == "neuprint":
             neuprint = {"example": None} | given
-            yield "neuprint", "neuprint-python", "neuprint.py", neuprint
-            yield "neuprint", "navis", "navis.py", neuprint
-            yield "neuprint", "neuprintr", "neuprint.R", neuprint
-            yield "neuprint", "Cypher with curl", "neuprint.sh", neuprint
+            yield "neuprint", Shown("neuprint-python", "neuprint.py", neuprint)
+            yield "neuprint", Shown("navis", "navis.py", neuprint)
+            yield "neuprint", Shown("neuprintr", "neuprint.R", neuprint)
+            yield "neuprint", Shown("Cypher with curl", "neuprint.sh", neuprint)
         elif service.key == "flybrains":
-            yield "flybrains", "navis-flybrains", "flybrains.py", given
+            yield "flybrains", Shown("navis-flybrains", "flybrains.py", given)
         elif service.key == "dvid" and given.get("server"):
             dvid = {"instances": {}} | given
-            yield "dvid", "DVID", "dvid.py", dvid
-            yield "dvid", "DVID with curl", "dvid.sh", dvid
+            yield "dvid", Shown("DVID", "dvid.py", dvid)
+            yield "dvid", Shown("DVID with curl", "dvid.sh", dvid)
         elif service.key == "bossdb":
             yield from _boss(given)
         elif service.key == "cave":
-            yield "cave", "CAVEclient", "cave.py", given
+            yield "cave", Shown("CAVEclient", "cave.py", given)
 
 
-def _boss(given: Mapping[str, Any]) -> Iterator[_Shown]:
+def _boss(given: Mapping[str, Any]) -> Iterator[tuple[str, Shown]]:
     channels: Sequence[Mapping[str, Any]] = given.get("channels") or ({},)
     host = _host(given["server"])
     extent = given.get("extent")
@@ -82,9 +82,9 @@ def _boss(given: Mapping[str, Any]) -> Iterator[_Shown]:
         "account": bool(given.get("account")),
         "block": _block(extent) if extent else ((0, 512), (0, 512), (0, 1)),
     }
-    yield "bossdb", "intern", "bossdb.py", boss
+    yield "bossdb", Shown("intern", "bossdb.py", boss)
     if given.get("ndex") and boss["channel"]:
-        yield "bossdb", "ndpull, TIFF stacks", "bossdb-ndpull.sh", boss
+        yield "bossdb", Shown("ndpull, TIFF stacks", "bossdb-ndpull.sh", boss)
 
 
 def _block(extent: Any) -> tuple[tuple[int, int], ...]:  # noqa: ANN401 - three whole numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from publisher.record import Described, Record, record_key
 GROUPS = ("Image data", "Annotations", "Connectivity", "Skeletons", "Meshes", "Database")
 LISTED = 40  # files of a folder that are listed one by one
 SUMMED = 1_000  # files of a folder whose digests go into SHA256SUMS one by one
-_MESH = re.compile(r".*/(\d+)(?::0|\.index)")
 
 
 Read = Callable[[str], bytes | None]
@@ -34,7 +32,6 @@ class _Seen:
 
     single: Entry | None = None
     files: list[Entry] = field(default_factory=list)
-    mesh: str = ""
     gzipped: bool = False
     beside: dict[str, bool] = field(default_factory=dict)
 
@@ -49,7 +46,6 @@ class View:
     entry: Entry | None = None
     files: tuple[Entry, ...] = ()  # of a folder of few files; empty where there are more
     summed: tuple[Entry, ...] = ()  # its objects, where they are few enough to have their digests listed
-    mesh: str = ""  # a segment that has a mesh
     gzipped: bool = False  # whether some object is stored with Content-Encoding: gzip
     beside: tuple[tuple[str, bool], ...] = ()  # its folders outside of its key, and (True) its single objects there
 
@@ -136,8 +132,6 @@ def _note(seen: _Seen, entry: Entry, *, single: bool) -> None:
     if len(seen.files) <= SUMMED:
         seen.files.append(entry)
     seen.gzipped = seen.gzipped or entry.headers.content_encoding is not None
-    if not seen.mesh and (match := _MESH.fullmatch(entry.key)):
-        seen.mesh = match[1]
 
 
 def _note_beside(seen: _Seen, key: str, folder: str) -> None:
@@ -159,7 +153,6 @@ def _view(item: Described, base: Place, seen: _Seen) -> View:
         entry=seen.single,
         files=tuple(seen.files) if listed else (),
         summed=tuple(seen.files) if len(seen.files) <= SUMMED else (),
-        mesh=seen.mesh,
         gzipped=seen.gzipped,
         beside=tuple(seen.beside.items()),
     )

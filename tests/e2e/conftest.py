@@ -36,11 +36,13 @@ class Result:
         return json.loads(self.out)  # type: ignore[no-any-return]
 
 
-def publisher(*words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> Result:
+def publisher(
+    *words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = 300
+) -> Result:
     """Run the command line as a user does: another process; `env` is added to its environment."""
     command = [sys.executable, "-m", "publisher.cli", *map(str, words)]
     more = {**os.environ, **(env or {})}
-    done = subprocess.run(command, cwd=cwd, env=more, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=cwd, env=more, capture_output=True, text=True, check=False, timeout=timeout)
     assert "Traceback" not in done.stderr, done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 

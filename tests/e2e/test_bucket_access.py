@@ -68,7 +68,10 @@ class Doors:
         """Release it, and return what was found."""
         done = self.run("release", "--until", "verify", *words, **env)
         assert done.code == 0, done.err
-        assert done.json["objects"] == 3
+        assert done.json["objects"] in {
+            3 + 4,
+            3 + 5,
+        }  # a list, and an example of each tool; of the web's, where it may be
         return list(done.json["findings"])
 
     def keys(self) -> list[str]:
@@ -185,8 +188,11 @@ def test_what_was_public_is_shut_before_anything_is_written(doors: Doors) -> Non
             seen.append((request.path.removeprefix(f"/{doors.bucket}/{PREFIX}/"), status))
 
     with FaultProxy(doors.server.endpoint, at_every_put) as proxy:
-        (found,) = doors.released(AWS_ENDPOINT_URL=proxy.endpoint)
-    assert found["check"] == "anonymous"
+        found = doors.released(AWS_ENDPOINT_URL=proxy.endpoint)
+    # The example that copies over the web is not for a private release; what a draft no longer has is left where it is.
+    left = [each["key"] for each in found if each["check"] != "anonymous"]
+    assert [key.rpartition("-notes-")[2] for key in left] == ["copy-tree.py"]
+    assert {each["severity"] for each in found} == {"note"}
     open_still = {key for key, status in seen if status == 200}
     assert open_still <= {"v1/.release/lock.json"}
     assert ("v1/files/notes/a.md", 403) in seen

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -206,6 +205,11 @@ def chosen(live: Live) -> dict[str, tuple[str, examples.Example]]:
     return found
 
 
+def copying(*tools: str) -> set[str]:
+    """Return how `chosen` calls the examples that copy: a tree, one object, a part."""
+    return {f"{form}-{tool}.sh" for form in ("copy", "one copy", "part") for tool in tools}
+
+
 SAYS = {
     "volume-tensorstore.py": "(64, 64, 64, 1) uint64 0 1734350908",
     "volume-tensorstore-bucket.py": "(64, 64, 64, 1) uint64 0 1734350908",
@@ -214,7 +218,6 @@ SAYS = {
     "table-pandas.py": "(5, 9)",
     "table-pyarrow.py": "5 rows",
     "table-bucket.py": "5 rows",
-    "one copy-object.sh": ": OK",
     "skeletons-swc.py": "count",
     "skeletons-cloudvolume.py": "(4465, 3) (4464, 2)",
     "skeletons-navis.py": "1.0 nanometer",
@@ -236,29 +239,23 @@ def run(made: examples.Example, folder: Path, env: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def copied(live: Live, made: examples.Example, artifact: str, folder: Path, env: Mapping[str, str]) -> dict[str, bool]:
-    """Run each command of an example that copies, in a folder of its own; say of each tool if all arrived as it should.
+def copied(live: Live, form: str, folder: Path, env: Mapping[str, str]) -> bool:
+    """Run an example that copies in a folder of its own; say if all arrived as it should.
 
-    rclone undoes gzip; the other tools for S3 keep what is stored. Tools that are not here are left out.
+    rclone and Google's tools undo gzip; the other tools for S3 keep what is stored.
     """
+    artifact, made = chosen(live)[form]
     key = next(view.described.key for view in shown(live).views if view.described.name == artifact)
     wanted = [entry for entry in live.entries if f"{entry.key}/".startswith(f"{key}/")]
-    done = {}
-    for line in (line for line in made.text.splitlines() if not line.startswith("#")):
-        tool = line.split()[0]
-        if not shutil.which(tool, path=alone()["PATH"]) or tool in {"gcloud", "gsutil"}:  # which would take ten seconds
-            continue
-        at = folder / tool
-        run(examples.Example("copy.sh", "Command line", "bash", "", line), at, env)
-        got = {path.relative_to(at): path.read_bytes() for path in at.rglob("*") if path.is_file()}
+    run(made, folder, env)
+    kept = form.endswith(("aws.sh", "s5cmd.sh"))
 
-        def same(entry: Entry, tool: str = tool, got: dict[Path, bytes] = got) -> bool:
-            data = got.get(Path(key).name / Path(entry.key).relative_to(key))
-            kept = entry.content_sha256 if tool == "rclone" else entry.stored_sha256
-            return data is not None and hashlib.sha256(data).hexdigest() == kept
+    def same(entry: Entry) -> bool:
+        path = folder / Path(key).name / Path(entry.key).relative_to(key)
+        digest = entry.stored_sha256 if kept else entry.content_sha256
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
-        done[tool] = all(map(same, wanted))
-    return done
+    return bool(wanted) and all(map(same, wanted))
 
 
 def test_the_page_has_its_addresses_and_commands(
@@ -271,36 +268,36 @@ def test_the_page_has_its_addresses_and_commands(
     assert {on_s3.bucket.url, f"{on_s3.base}/v0.9/segmentation", f"{on_s3.bucket.url}/v0.9/segmentation"} <= blocks
     assert [made.name for _, made in chosen(on_s3).values() if made.text.strip("\n") not in blocks] == []
     commands = [line for text in code for line in text.splitlines() if line.startswith(("aws ", "s5cmd ", "rclone "))]
-    assert len(commands) == 3 * len(on_s3.record.artifacts)
+    parts = [made for view in shown(on_s3).views for made in examples.of(view, shown(on_s3)) if "-part-" in made.name]
+    assert len(commands) == 3 * (len(on_s3.record.artifacts)) + len([made for made in parts if "curl" not in made.name])
     assert [line for line in commands if seaweed.endpoint not in line] == []
 
 
 def test_examples_of_the_page_run(on_s3: Live, tmp_path: Path) -> None:
     """One of each template, anonymously: they differ in names and numbers only."""
     made = chosen(on_s3)
-    assert set(made) == {*SAYS, "copy-s3.sh", "one copy-s3.sh"}
+    curl = {"one copy-curl.sh", "part-curl.sh"}
+    assert set(made) == {*SAYS, *curl, *copying("aws", "s5cmd", "rclone")}
     said = {name: run(made[name][1], tmp_path / str(number), {}) for number, name in enumerate(SAYS)}
     assert {name: text for name, text in said.items() if SAYS[name] not in text} == {}
 
 
-@pytest.mark.parametrize("form", ["copy-s3.sh", "one copy-s3.sh"])
-def test_commands_of_the_page_copy_what_was_published(on_s3: Live, tmp_path: Path, form: str) -> None:
-    artifact, made = chosen(on_s3)[form]
-    done = copied(on_s3, made, artifact, tmp_path, {})
-    assert "rclone" in done
-    assert all(done.values()), done
+@pytest.mark.parametrize("tool", ["aws", "s5cmd", "rclone"])
+@pytest.mark.parametrize("form", ["copy", "one copy"])
+def test_commands_of_the_page_copy_what_was_published(on_s3: Live, tmp_path: Path, form: str, tool: str) -> None:
+    assert copied(on_s3, f"{form}-{tool}.sh", tmp_path, {})
 
 
 def test_examples_of_the_page_of_cloud_storage_run(on_gcs: Live, fake_gcs: FakeGcs, tmp_path: Path) -> None:
     """Those that differ from S3's: the others read over http, and are the same."""
     made, env = chosen(on_gcs), of_emulator(fake_gcs)
-    assert set(made) == {*SAYS, "copy-gs.sh", "one copy-gs.sh"}
+    curl = {"one copy-curl.sh", "part-curl.sh"}
+    assert set(made) == {*SAYS, *curl, *copying("gcloud", "gsutil", "rclone")}
     for name in ("volume-tensorstore-bucket.py", "table-bucket.py"):
         assert SAYS[name] in run(made[name][1], tmp_path / name, env)
-    for name, words in (("copy-gs.sh", "--recursive "), ("one copy-gs.sh", "")):
-        artifact, example = made[name]
-        assert copied(on_gcs, example, artifact, tmp_path / name, env) == {"rclone": True}
-        assert f"gcloud storage cp {words}{on_gcs.bucket.url}/v0.9/" in example.text
+    for form, words in (("copy", "--recursive "), ("one copy", "")):
+        assert copied(on_gcs, f"{form}-rclone.sh", tmp_path / form, env)
+        assert f"gcloud storage cp {words}{on_gcs.bucket.url}/v0.9/" in made[f"{form}-gcloud.sh"][1].text
 
 
 # Over TLS

@@ -59,6 +59,7 @@ BY_ROLE = [
     ("table/csv", "may", CSV, False),
     ("swc", "may", TEXT, False),
     ("licence", "may", TEXT, False),
+    ("example", "never", TEXT, False),
     ("opaque", "inside", BINARY, True),
     ("scene", "never", JSON, False),
 ]

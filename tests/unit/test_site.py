@@ -29,8 +29,8 @@ from publisher.facts import (
     TableFacts,
     VolumeFacts,
 )
-from publisher.objects import Drawn, Entry, Finding, Headers, Report
-from publisher.page import cite, examples, licences, places, safe
+from publisher.objects import Checked, Drawn, Entry, Finding, Headers, Report
+from publisher.page import cite, examples, licences, places, safe, shelf
 from publisher.page.pages import figures, frames, pages, settings
 from publisher.page.releases import Edition
 from publisher.page.view import Book, book
@@ -96,7 +96,9 @@ SKELETONS = described(
         "segmentation",
     ),
 )
-MESHES = described("meshes", "meshes", "Meshes", MeshFacts("legacy", sharded=False, segmentation="segmentation"))
+MESHES = described(
+    "meshes", "meshes", "Meshes", MeshFacts("legacy", sharded=False, segmentation="segmentation", ids=("722817260",))
+)
 SYNAPSES = described(
     "synapses",
     "annotations",
@@ -556,9 +558,11 @@ def test_examples_name_what_is_there() -> None:
     assert 'mesh_dir="../../meshes/meshes"' in text["meshes-meshes-cloudvolume.py"]
     assert 'dataset="hemibrain:v1.2.1", token="<your token>"' in text["neuprint-neuprint.py"]
     assert "api_token" not in "".join(text.values())
-    assert f"{len('v0.9/tables/bodies.feather'):064d}" in text["bodies-copy-object.sh"]
+    assert f"--compressed --output bodies.feather {BASE}/v0.9/tables/bodies.feather" in text["bodies-copy-curl.sh"]
+    assert 'RECORD = "v0.9/.release/release.json"' in text["segmentation-copy-tree.py"]
+    assert text["skeletons-part-curl.sh"].endswith(f"{BASE}/v0.9/skeletons/skeletons/skeletons-swc/722817260.swc\n")
     assert '"https://storage.googleapis.com/flyem-male-cns/em/em-clahe-jpeg/"' in text["em-clahe-external-volume.py"]
-    assert "gcloud storage cp --recursive gs://flyem-male-cns/em/em-clahe-jpeg ." in text["em-clahe-copy-gs.sh"]
+    assert "gcloud storage cp --recursive gs://flyem-male-cns/em/em-clahe-jpeg ." in text["em-clahe-copy-gcloud.sh"]
     assert "read_feather" in text["weights-table-pandas.py"]
     assert [name for name in text if name.startswith("neo4j") and "copy" not in name] == ["neo4j-neo4j-serve.sh"]
     assert "    neo4j:4.4.16\n" in text["neo4j-neo4j-serve.sh"]
@@ -568,27 +572,28 @@ def test_meshes_without_their_volume() -> None:
     alone = {example.name: example.text for example in all_examples(a_book(a_record(MESHES)))}
     assert "meshes-meshes-cloudvolume.py" not in alone  # .../meshes/meshes, which cloud-volume misreads
     elsewhere = described("m", "meshes", "Meshes", MESHES.facts or FileFacts(tree=True), key="v0.9/surfaces")
-    entry = Entry("v0.9/surfaces/12.index", "m", 1, "", 1, "", PLAIN)
-    shown = book(a_record(elsewhere), places.target(BASE), [entry])
+    shown = book(a_record(elsewhere), places.target(BASE), ())
     (text,) = [example.text for example in all_examples(shown) if example.name == "m-meshes-cloudvolume.py"]
     assert f'from_cloudpath("precomputed://{BASE}/v0.9/surfaces")' in text
-    assert "segment = 12" in text
+    assert "segment = 722817260" in text
 
 
 def test_examples_of_a_bucket() -> None:
     google = {example.name: example.text for example in all_examples(a_book(storage="gs://bucket/da1"))}
-    assert "gsutil -m cp -r gs://bucket/da1/v0.9/volumes/segmentation ." in google["segmentation-copy-gs.sh"]
-    assert "gcloud storage cp gs://bucket/da1/v0.9/tables/bodies.feather ." in google["bodies-copy-gs.sh"]
+    assert "gsutil -m cp -r gs://bucket/da1/v0.9/volumes/segmentation ." in google["segmentation-copy-gsutil.sh"]
+    assert "gcloud storage cp gs://bucket/da1/v0.9/tables/bodies.feather ." in google["bodies-copy-gcloud.sh"]
     amazon = {example.name: example.text for example in all_examples(a_book(storage="s3://bucket/da1"))}
     assert (
         "--no-sign-request --recursive s3://bucket/da1/v0.9/volumes/segmentation segmentation"
-        in amazon["segmentation-copy-s3.sh"]
+        in amazon["segmentation-copy-aws.sh"]
     )
-    assert "gunzip" in amazon["segmentation-copy-s3.sh"]
-    assert "gunzip" not in amazon["inputs-copy-s3.sh"]
+    assert "gunzip" in amazon["segmentation-copy-s5cmd.sh"]
+    assert "gunzip" not in amazon["inputs-copy-s5cmd.sh"]
+    assert "gunzip" not in amazon["segmentation-copy-rclone.sh"]
+    assert "cp 's3://bucket/da1/v0.9/volumes/segmentation/8_8_8/*' 8_8_8/" in amazon["segmentation-part-s5cmd.sh"]
     shown = a_record(public_url="http://127.0.0.1:9000/bucket/da1")
     other = {example.name: example.text for example in all_examples(a_book(shown, "s3://bucket/da1"))}
-    assert "--endpoint-url http://127.0.0.1:9000" in other["segmentation-copy-s3.sh"]
+    assert "--endpoint-url http://127.0.0.1:9000" in other["segmentation-copy-aws.sh"]
 
 
 def test_services_have_examples_only_where_they_are_named() -> None:
@@ -646,6 +651,42 @@ def page(name: str, record: Record | None = None, report: Report | None = REPORT
     shown = read(body)
     harmless(shown)
     return shown
+
+
+def test_the_page_shows_the_examples_that_the_release_carries_and_how_each_was_checked() -> None:
+    made = examples.numbered(a_book())
+    assert [each.name[:3] for each in made] == [f"{number:02}-" for number in range(1, len(made) + 1)]
+    files = {f"v0.9/examples/{name}": data for name, data in shelf.files(made).items()}
+    assert shelf.published("v0.9", files.get) == made
+    neuprint, python, r, gone = (made[at].name for at in (0, 6, 2, 7))
+    files[f"v0.9/examples/{python}"] = b"print('as it was published')"
+    del files[f"v0.9/examples/{gone}"]
+    shown = book(a_record(), places.target(BASE), some_entries(), files.get)
+    checked = (
+        Checked(neuprint, "doubled", ok=True, seconds=2.5, by="neuprint-python 0.6.4"),
+        Checked(python, "run", ok=True, seconds=1.24),
+        Checked(r, "parsed", ok=True, seconds=0.1, why="R has no package <b>arrow</b> here"),
+        Checked(made[3].name, "run", ok=False, seconds=0.1, why="<script>alert(1)</script>"),
+    )
+    text, _ = pages(shown, replace(REPORT, examples=checked), None)["download.md"]
+    here = read(text.split("---\n", 2)[2])
+    harmless(here)
+    assert "print('as it was published')" in here.text
+    assert made[7].text.strip() not in here.text
+    assert "Run on 2026-11-21 against a stand-in of the service, with neuprint-python 0.6.4." in here.text
+    assert "Run against this release on 2026-11-21, in 1.2 s." in here.text
+    assert "Parsed on 2026-11-21, not run: R has no package <b>arrow</b> here." in here.text
+    assert "Failed when it was checked on 2026-11-21: <script>alert(1)</script>" in here.text
+
+
+@pytest.mark.parametrize("listed", [b"", b"[]", b'{"examples": [{"file": "../../etc/passwd"}]}', b'{"examples": [7]}'])
+def test_a_list_of_examples_that_cannot_be_read_shows_none(listed: bytes) -> None:
+    def there(key: str) -> bytes | None:
+        assert ".." not in key
+        return listed if key.endswith("index.json") else None
+
+    assert shelf.published("v0.9", there) == ()
+    assert shelf.published("v0.9", lambda _: None) is None
 
 
 def test_home_says_what_was_verified() -> None:
