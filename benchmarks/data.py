@@ -34,6 +34,7 @@ dataset: {{name: bench, title: Benchmark, description: Chunks., license: CC0-1.0
 space: {{name: em, voxel_size: [8, 8, 8]}}
 {section}: [{{name: {name}, source: source}}]
 scenes: []
+examples: false
 """
 
 

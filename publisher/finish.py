@@ -215,7 +215,7 @@ def ran(live: Record, base_url: str, read: Read, *, wanted: bool | None, progres
 
     there = shelf.published(live.release, read)
     if there is None:
-        return Ran(findings=(_note(live, "it carries no examples: it was published by an older publisher"),))
+        return Ran(findings=(_note(live, "it carries no examples"),))
     lacks = examples.lacking()
     if lacks and wanted:
         raise InvalidInput(Problem("--examples", lacks, "or go without it: --no-examples"))

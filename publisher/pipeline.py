@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from publisher import health, manifest, plan, publish, scene, stage, viewer, work
-from publisher.brand import brand
+from publisher.brand import Brand, brand
 from publisher.errors import InvalidInput, Problem
 from publisher.objects import AccessChange, Plan
 from publisher.progress import SILENCE, Progress, timed
@@ -215,7 +214,8 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
         work.write_file(path, view.dump())
         trees.append(Tree(f"scene:{view.ref.name}", view.ref.key, path, role=lambda _: "scene"))
     release = run.manifest.release
-    trees += _examples(run, staged, folder / "examples")
+    if release.examples:
+        trees.append(_examples(run, staged, looks, folder / "examples"))
     if release.viewer == "self":
         viewer.lay_down(folder / "viewer")
         trees.append(Tree("viewer:neuroglancer", viewer.key(release.version), folder / "viewer", role=viewer.role))
@@ -230,6 +230,7 @@ def _planned(run: Run, staged: Staged, depth: Depth, progress: Progress) -> tupl
         staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=_reread(run), progress=progress
     ) as found:
         live = live_record(run)
+        staged = _kept_examples(run, staged, live) if run.manifest.release.examples else staged
         try:
             made = plan.plan(
                 staged.trees,
@@ -266,16 +267,27 @@ def _refuse(run: Run, staged: Staged, further: tuple[Problem, ...] = ()) -> None
     run.staged = replace(staged, warnings=(*staged.warnings, *warnings))
 
 
-def _examples(run: Run, staged: Staged, folder: Path) -> Iterator[Tree]:
-    """Lay the examples down; those of a final release that is live stay as they are, whatever templates say today."""
-    from publisher.page import examples, shelf, view  # noqa: PLC0415 - templates and Markdown
+def _examples(run: Run, staged: Staged, looks: Brand, folder: Path) -> Tree:
+    """Lay the examples down."""
+    from publisher.page import examples, shelf, templates, view  # noqa: PLC0415 - templates and Markdown
 
-    live = live_record(run)
-    if live is not None and live.status == "final":
-        files = shelf.kept(run.version, run.target.read)
-    else:
-        new = wanted(staged, run.target.public_url, run.access)
+    new = wanted(staged, run.target.public_url, run.access)
+    with templates.using(looks.templates):
         files = shelf.files(examples.numbered(view.book(new, place(run), ())))
-    if files is not None:
-        shelf.lay_down(folder, files)
-        yield Tree(shelf.ARTIFACT, shelf.folder(run.version), folder, role=shelf.role)
+    shelf.lay_down(folder, files)
+    return Tree(shelf.ARTIFACT, shelf.folder(run.version), folder, role=shelf.role)
+
+
+def _kept_examples(run: Run, staged: Staged, live: Record | None) -> Staged:
+    """Keep the examples of a final release that is live as they are, whatever templates say today."""
+    from publisher.page import shelf  # noqa: PLC0415 - as above
+
+    tree = next((tree for tree in staged.trees if tree.artifact == shelf.ARTIFACT), None)
+    if live is None or live.status != "final" or tree is None:
+        return staged
+    known = {path.name: path.read_bytes() for path in tree.path.iterdir()}
+    files = shelf.kept(run.version, run.target.read, known)
+    if files is None:  # an older publisher's: it never had any
+        return replace(staged, trees=tuple(each for each in staged.trees if each is not tree))
+    shelf.lay_down(tree.path, files)
+    return staged

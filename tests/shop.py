@@ -42,6 +42,7 @@ status: {status}
 dataset: {{name: small, title: Small, description: Small., license: CC-BY-4.0, authors: [{{name: A. Author}}]}}
 space: {{name: voxels, voxel_size: [8, 8, 8], units: nm}}
 scenes: []
+examples: false
 volumes: [{{name: seg, title: Segments, description: Segments., source: seg}}]
 files:
   - {{name: data, title: Data, description: Data., source: data}}

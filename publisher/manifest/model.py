@@ -153,6 +153,8 @@ class Release(_Sections):
     """Default: one scene of everything that can be shown; `[]` for none."""
     viewer: Literal["hosted", "self"] = "hosted"
     """`self` publishes the Neuroglancer client with the release, which then opens offline, and in ten years."""
+    examples: bool = True
+    """Whether the release carries the examples of its page as files."""
     programmatic: Programmatic = Programmatic()
     site: Site = Site()
     templates: Text | None = None

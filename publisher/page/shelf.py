@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from publisher import work
@@ -29,6 +31,7 @@ def files(examples: tuple[Example, ...]) -> dict[str, bytes]:
             "artifact": each.artifact,
             "service": each.service,
             "whole": each.whole,
+            "sha256": sha256(each.text.encode()).hexdigest(),
         }
         for each in examples
     ]
@@ -47,13 +50,20 @@ def published(version: str, read: Read) -> tuple[Example, ...] | None:
     return tuple(_example(row, there[row["file"]]) for row in _rows(there[LIST]) if row["file"] in there)
 
 
-def kept(version: str, read: Read) -> dict[str, bytes] | None:
-    """Return the bytes of the files that a release carries, by name; None where there is no list of them."""
+def kept(version: str, read: Read, known: Mapping[str, bytes] = MappingProxyType({})) -> dict[str, bytes] | None:
+    """Return the bytes of the files that a release carries, by name; None where there is no list of them.
+
+    What is `known` is not read where the list says that it is the same.
+    """
     listed = read(f"{folder(version)}/{LIST}")
     if listed is None:
         return None
-    found = ((row["file"], read(f"{folder(version)}/{row['file']}")) for row in _rows(listed))
-    return {name: data for name, data in found if data is not None} | {LIST: listed}
+    found: dict[str, bytes | None] = {}
+    for row in _rows(listed):
+        name = row["file"]
+        same = name in known and sha256(known[name]).hexdigest() == row.get("sha256")
+        found[name] = known[name] if same else read(f"{folder(version)}/{name}")
+    return {name: data for name, data in found.items() if data is not None} | {LIST: listed}
 
 
 def lay_down(folder: Path, files: Mapping[str, bytes]) -> None:
