@@ -70,7 +70,9 @@ def pages(
         "files.md": _page("Files", "site/files.md.jinja", common, book),
         "tables.md": _page("Tables", "site/tables.md.jinja", {"sheets": sheets}, book) if sheets else None,
         **{
-            sheet.page: _page(sheet.view.described.title, "site/table.md.jinja", {"sheet": sheet, "book": book}, book)
+            sheet.page: _page(
+                safe.plain(sheet.view.described.title), "site/table.md.jinja", {"sheet": sheet, "book": book}, book
+            )
             for sheet in sheets
         },
         "releases.md": _page("Releases", "site/releases.md.jinja", common, book) if editions else None,

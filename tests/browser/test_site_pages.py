@@ -135,7 +135,7 @@ def test_tabs_open_by_their_address(opens: Opens) -> None:
     assert page.locator("#data-skeletons").is_visible()
     assert page.locator("#skeletons").is_checked()
     page = tab.open("download.html#programmatic-access")
-    assert page.get_by_text("neuPrint holds this dataset").first.is_visible()
+    assert page.get_by_text("Neurons, their connections and synapses").first.is_visible()
     page = tab.open("index.html")
     page.get_by_role("link", name="Brain regions").click()
     page.locator("#data-regions").wait_for()
@@ -337,7 +337,7 @@ def test_all_can_be_done_by_keyboard(opens: Opens) -> None:
     assert focus("document.activeElement.matches('.pub-copy')")  # who copied goes on from there
     reach(".tabbed-set > input")
     page.keyboard.press("ArrowLeft")
-    assert page.get_by_text("neuPrint holds this dataset").first.is_visible()
+    assert page.get_by_text("Neurons, their connections and synapses").first.is_visible()
 
 
 def test_the_viewer_is_loaded_when_its_picture_is_clicked(opens: Opens) -> None:
