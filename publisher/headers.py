@@ -109,9 +109,9 @@ NAMES: tuple[tuple[str, Rule], ...] = (
     ("*.ris", Rule("", Gzip.MAY, "application/x-research-info-systems")),
     ("*.jsonld", Rule("", Gzip.MAY, "application/ld+json")),
     ("sha256sums", Rule("", Gzip.MAY, "text/plain; charset=utf-8")),
-    ("*.py", Rule("", Gzip.MAY, "text/x-python; charset=utf-8")),
+    ("*.py", Rule("", Gzip.MAY, "text/plain; charset=utf-8")),  # which browsers show
     ("*.R", Rule("", Gzip.MAY, "text/plain; charset=utf-8")),
-    ("*.sh", Rule("", Gzip.MAY, "text/x-shellscript; charset=utf-8")),
+    ("*.sh", Rule("", Gzip.MAY, "text/plain; charset=utf-8")),
     ("*", Rule("", Gzip.INSIDE, BINARY, ranged=True)),
 )
 

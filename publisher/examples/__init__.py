@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from publisher.examples import languages
 from publisher.examples.interpreters import Interpreters
 from publisher.examples.languages import Task
-from publisher.facts import VolumeFacts
+from publisher.facts import FileFacts, VolumeFacts
 from publisher.objects import Checked, Finding
 from publisher.page import places, shelf
 from publisher.page.examples import Example
@@ -133,7 +133,8 @@ def _files(example: Example, live: Live) -> int:
     copies = example.whole and "-copy-" in example.name
     if item is None or not copies or item.external:
         return 0
-    beside = (
-        isinstance(item.facts, VolumeFacts) and item.facts.segment_properties is not None
-    )  # one object, not below its key
+    facts = item.facts  # of which one object may lie beside its key
+    beside = (isinstance(facts, VolumeFacts) and facts.segment_properties is not None) or (
+        isinstance(facts, FileFacts) and bool(facts.import_arguments)
+    )
     return item.objects - beside

@@ -152,6 +152,9 @@ class Lab:
         kept = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "LC_", "LANG", "SSL_"))}
         return kept | {
             "PATH": f"{self.binaries}:{os.environ['PATH']}",
+            # Tests of their own open scenes and run examples, which takes a minute each here.
+            "PUBLISHER_EXAMPLES": "0",
+            "PUBLISHER_RENDER": "0",
             "HOME": str(place / "temp"),
             "CI": "true",
             "GITHUB_ACTIONS": "true",

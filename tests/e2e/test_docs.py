@@ -123,7 +123,9 @@ def test_yaml_with_a_slip_in_it_is_found(tmp_path: Path) -> None:
         test_yaml_is_a_manifest_or_a_part_of_one(slip, tmp_path)
 
 
-@pytest.mark.parametrize("block", [b for b in ALL if b.language == "json"], ids=lambda block: block.where)
+@pytest.mark.parametrize(
+    "block", [b for b in ALL if b.language == "json" and b.said != "not run"], ids=lambda block: block.where
+)
 def test_json_is_a_policy(block: Block) -> None:
     policy = json.loads(block.text)
     assert policy["Version"] == "2012-10-17"

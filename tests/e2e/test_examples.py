@@ -59,14 +59,14 @@ def test_the_page_shows_the_files_of_the_release_and_nothing_else(published: Rel
     shown = blocks(site)
     # One example of each way to read is shown on its own tab again, and no other is.
     again = {text for text, times in shown.items() if times > 1}
-    assert (len(shown), len(there), sum(shown.values())) == (43, 43, 43 + len(again))
-    assert len(again) == 8
+    assert (len(shown), len(there), sum(shown.values())) == (50, 50, 50 + len(again))
+    assert len(again) == 11
 
     page = (site / "download.html").read_text()
     assert page.count("PrecomputedSkeletonSource") > 2
     (tmp_path / "download.html").write_text(page.replace("PrecomputedSkeletonSource", "PrecomputedSkeletons"))
     (other,) = {name for name in strange(tmp_path, there) if name in there}
-    assert other == "30-skeletons-skeletons-cloudvolume.py"
+    assert other == "31-skeletons-skeletons-cloudvolume.py"
 
 
 def test_browsers_show_the_files_as_text(served: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def manifest(tmp_path: Path, seaweed: Seaweed, fake_gcs: FakeGcs, prefix: str, m
 
 
 def page(folder: Path) -> str:
-    return (folder / "download.html").read_text()
+    return html.unescape((folder / "download.html").read_text())
 
 
 def test_everywhere_publishes_to_every_target_and_each_page_names_the_others(manifest: Path, prefix: str) -> None:

@@ -384,7 +384,7 @@ def test_what_is_shown_is_what_is_run(live: Live) -> None:
     made += [example.text.strip("\n") for example in examples.services(live.book)]
     for text in made:
         assert text in shown
-    assert len(made) == 38
+    assert len(made) == 43
 
 
 RUN = [

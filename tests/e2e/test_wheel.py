@@ -57,7 +57,10 @@ def test_a_wheel_in_a_clean_environment(tmp_path: Path) -> None:
     (folder / "bodies.csv").write_text("body,type\n1,A\n2,B\n")
     out = run(binary / "publisher", "release", "release.yaml", "--target", "./public", "--json", cwd=folder)
     result = json.loads(out)
-    assert (result["uploaded"], result["findings"]) == (2, [])  # the table, and what was measured of it
+    assert (result["uploaded"], result["findings"]) == (
+        7,
+        [],
+    )  # the table, what was measured of it, four examples and their list
     with serve.running(folder / "public") as base:
         import requests
 

@@ -408,6 +408,7 @@ date: 2026-11-21
 status: draft
 dataset: {name: small, title: Small, description: Small., license: CC-BY-4.0, authors: [{name: A. Author}]}
 targets: {here: {url: target}}
+examples: false
 files: [{name: data, title: Data, description: Data., source: data}]
 """)
     return made

@@ -148,7 +148,7 @@ def test_commands_are_those_of_the_servers_version() -> None:
     ):
         item = replace(NEO4J, facts=replace(NEO4J.facts, server=server))  # type: ignore[type-var]
         given = a_book(item)
-        ((_, name, values),) = examples(given.views[0], given)
+        ((_, name, values, _),) = examples(given.views[0], given)
         assert name == "neo4j-load.sh"
         text = render(f"examples/{name}.jinja", **values)
         assert load in text
@@ -163,7 +163,7 @@ def test_an_import_takes_the_version_of_the_database_beside_it() -> None:
     )
     for beside, wanted in (((NEO4J,), "4.4.16"), ((), "5")):
         given = a_book(inputs, *beside)
-        ((_, name, values),) = examples(given.views[0], given)
+        ((_, name, values, _),) = examples(given.views[0], given)
         assert (name, values["version"], values["arguments"].url) == (
             "neo4j-import.sh",
             wanted,
@@ -183,10 +183,10 @@ def test_a_boss_that_is_not_bossdb_is_asked_itself() -> None:
         "experiment": "e",
         "channels": [{"name": "em"}],
     }
-    (one,) = service_examples({"bossdb": boss})
-    assert (one[3]["host"], one[3]["simple"], one[3]["channel"]) == ("api.boss.neurodata.io", False, "em")
-    (one,) = service_examples({"bossdb": {**boss, "server": "https://api.bossdb.io"}})
-    assert one[3]["simple"] is True
+    ((_, one),) = service_examples({"bossdb": boss})
+    assert (one.values["host"], one.values["simple"], one.values["channel"]) == ("api.boss.neurodata.io", False, "em")
+    ((_, one),) = service_examples({"bossdb": {**boss, "server": "https://api.bossdb.io"}})
+    assert one.values["simple"] is True
     assert [service.title for service in services({"bossdb": boss, "neuprint": {"server": "s"}})] == [
         "neuPrint",
         "BOSS",
@@ -202,7 +202,7 @@ def test_a_replica_alone_has_words_and_no_examples() -> None:
 def test_a_folder_of_others_gets_the_arguments_that_publisher_would_write(tmp_path: Path) -> None:
     inputs = described("in", "database", None, "", external="gs://bucket/neuprint-inputs", stated={"format": "CSV"})
     given = a_book(inputs)
-    (_, name, values), (_, other, _) = examples(given.views[0], given)
+    (_, name, values, _), (_, other, _, _) = examples(given.views[0], given)
     assert (name, other) == ("neo4j-arguments.py", "neo4j-import.sh")
     headers = {
         "Neuprint_Meta.csv": "dataset:string,:Label",

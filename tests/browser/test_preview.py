@@ -15,12 +15,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.browser.conftest import chromium
 from tests.e2e.buckets import alone, publisher
 from tests.e2e.conftest import ROOT, snapshot
 from tests.e2e.test_site_host import written
-
-__all__ = ["chromium"]
 
 WAIT = 60
 
