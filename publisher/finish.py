@@ -55,7 +55,8 @@ def audit(  # noqa: PLR0913 - each is a choice of the user
     )
     if album is not None:
         for name in (name for scene in report.scenes for name in scene.pictures):
-            work.write_file(album / name, (pictures(run, live) / name).read_bytes())
+            for kept in (name, Path(name).with_suffix(".png").name):
+                work.write_file(album / kept, (pictures(run, live) / kept).read_bytes())
     return report
 
 

@@ -61,7 +61,7 @@ def render(
         live: the release's record.
         client_url: where the viewer is served, as `publisher.serve` does; another origin than `base_url`.
         base_url: where strangers read it; scenes that point to the recorded public address are read from here.
-        folder: takes `<scene>-dark.webp`, `<scene>-light.webp`, and `<scene>.json` with what was seen.
+        folder: takes `<scene>-dark` and `<scene>-light`, as PNG and as WebP, and `<scene>.json` with what was seen.
         seconds: for each scene, at the most.
         progress: who is told.
 

@@ -159,14 +159,16 @@
     return new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
   }
 
-  // A quarter of what PNG takes: pages show these, on phones too.
-  async function webp(canvas) {
-    const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.9 });
+  async function encoded(canvas, type) {
+    const blob = await canvas.convertToBlob({ type, quality: 0.9 });
     const bytes = new Uint8Array(await blob.arrayBuffer());
     let text = "";
     for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
     return btoa(text);
   }
+
+  // PNG is for keeping; WebP takes a quarter of that: pages show it, on phones too.
+  const pictures = async (canvas) => ({ png: await encoded(canvas, "image/png"), webp: await encoded(canvas, "image/webp") });
 
   const remember = () => void (empty = pixels(drawn()));
 
@@ -185,16 +187,16 @@
       [box[0], box[1]] = [Math.min(box[0], x), Math.min(box[1], y)];
       [box[2], box[3]] = [Math.max(box[2], x), Math.max(box[3], y)];
     }
-    const picture = photograph ? await webp(canvas) : null;
-    return { pixels: count, colors: colors.size, box: count ? box : null, picture };
+    const kept = photograph ? await pictures(canvas) : null;
+    return { pixels: count, colors: colors.size, box: count ? box : null, pictures: kept };
   }
 
-  const picture = () => webp(drawn());
+  const photograph = () => pictures(drawn());
 
   const cuts = () => [...viewer.display.panels].some((panel) => panel.visible && panel.sliceView !== undefined);
   const place = () => plain([viewer.position.value && [...viewer.position.value], [...viewer.coordinateSpace.value.scales]]);
   // Fields at their default are undefined: their names are kept, because those tell which fields the viewer knows.
   const state = () => JSON.parse(JSON.stringify(viewer.state.toJSON(), (_, value) => (value === undefined ? null : value)));
 
-  window.watch = { open, look, status, tidy, background, show, enableAll, remember, changed, picture, cuts, place, state };
+  window.watch = { open, look, status, tidy, background, show, enableAll, remember, changed, photograph, cuts, place, state };
 })();

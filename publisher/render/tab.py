@@ -122,12 +122,12 @@ class Tab:
             look = self.wait()
             given = self.ask("changed", photograph is not None)
         if photograph is not None:
-            work.write_file(photograph, base64.b64decode(given["picture"]))
+            _keep(photograph, given["pictures"])
         return seen.mark(given), look
 
     def photograph(self, path: Path) -> None:
-        """Write the picture as it is now as WebP."""
-        work.write_file(path, base64.b64decode(self.ask("picture")))
+        """Write the picture as it is now as WebP, and as PNG beside it."""
+        _keep(path, self.ask("photograph"))
 
     def each_alone(self, look: Look) -> dict[int, Alone]:
         """Show each layer that can be shown without the others; those for which there is no time are left out."""
@@ -169,3 +169,8 @@ def new(browser: Any, seconds: float, stopped: Any) -> Tab:  # noqa: ANN401 - pl
     page = browser.new_page(viewport=SIZE)
     traffic.listen(page)
     return Tab(page, traffic, seconds, stopped)
+
+
+def _keep(path: Path, pictures: Mapping[str, str]) -> None:
+    for kind, text in pictures.items():
+        work.write_file(path.with_suffix(f".{kind}"), base64.b64decode(text))

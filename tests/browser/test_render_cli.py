@@ -69,6 +69,7 @@ def test_an_address_is_enough_and_pictures_go_where_they_are_asked_for(released:
     (scene,) = result.json["scenes"]
     assert (scene["name"], scene["visible"], scene["layers"]) == ("main", 1, ["em"])
     assert PICTURES.issubset(path.name for path in (tmp_path / "album").iterdir())
+    assert (tmp_path / "album/main-dark.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_wrong_is_exit_code_8(released: Release, tmp_path: Path) -> None:
@@ -95,3 +96,4 @@ def test_the_example_is_drawn(published: Release, tmp_path: Path) -> None:
     for scene in result.json["scenes"]:
         assert len(scene["layers"]) == scene["visible"]
     assert PICTURES.issubset(path.name for path in (tmp_path / "album").iterdir())
+    assert (tmp_path / "album/main-dark.png").read_bytes().startswith(b"\x89PNG")
