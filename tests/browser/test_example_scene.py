@@ -114,7 +114,11 @@ def shader_errors(page: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     ("query", "says"),
-    [("/DA1", "5 match /5 total"), ("pre>700", "2 match /5 total"), ("nonsense", "0 match /5 total")],
+    [
+        ("/DA1", "5 match /5 total"),
+        ("pre>700", "2 match /5 total"),
+        pytest.param("nonsense", "0 match /5 total", marks=pytest.mark.slow),
+    ],
 )
 def test_searchable_types(published: Release, served: str, page: Any, query: str, says: str) -> None:
     """The viewer lists the neurons by what the table says of them, and finds those that a query asks for."""

@@ -38,6 +38,7 @@ def opened(stage: Stage, names: list[str], seconds: float, client: Path) -> tupl
         return render(record(names), base, url, stage.root.parent / "pictures", seconds=seconds), monotonic() - start
 
 
+@pytest.mark.slow
 def test_a_page_that_loops(stage: Stage, tmp_path: Path) -> None:
     """The viewer is as it is, but for one line: some seconds after it was opened it does nothing else any more."""
     page = tmp_path / "client" / viewer.prefix() / viewer.INDEX

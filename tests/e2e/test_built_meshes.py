@@ -95,6 +95,7 @@ def test_regions_keep_their_names_and_places(segment: int, name: str, live: Any,
     assert (properties["ids"], properties["properties"][0]["values"]) == (["1", "2"], ["lh", "neuropil"])
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing_and_another_work_folder_makes_the_same(
     live: Any, inputs: Path, tmp_path: Path
 ) -> None:

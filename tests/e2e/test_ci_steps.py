@@ -44,7 +44,7 @@ class TargetEnv:
     variables: dict[str, str] = field(default_factory=dict)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=[pytest.param("folder", marks=pytest.mark.slow), "s3"])
 def target_env(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TargetEnv:
     """Each target that jobs publish to; its variables reach the test's own look at it, too."""
     if request.param == "folder":
