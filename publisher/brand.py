@@ -10,7 +10,7 @@ from typing import Any
 from publisher import work
 from publisher.errors import Problem
 from publisher.manifest import Manifest
-from publisher.page import colors, pictures, templates
+from publisher.page import colors, pictures
 
 PICTURES = "assets/brand"  # where they lie in the site
 _KINDS = {"logo": pictures.LOGOS, "favicon": pictures.FAVICONS}
@@ -48,6 +48,8 @@ def brand(loaded: Manifest) -> Brand:
         message = f"there is no folder {loaded.release.templates}"
         problems.append(Problem(loaded.where("templates"), message, "paths are relative to the manifest"))
     elif own is not None:
+        from publisher.page import templates  # noqa: PLC0415 - jinja2, which most uploads need not wait for
+
         problems += templates.faults(own)
         warnings += templates.strangers(own)
     return Brand(colors.style(chosen), given, own, tuple(problems), tuple(warnings))

@@ -25,7 +25,7 @@ from publisher.words import count
 from publisher.work import trouble
 
 MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
-AHEAD = 40_000  # sources that are looked at while the target still lists: some 40 MB
+AHEAD = 25_000  # sources that are looked at while the target still lists: some 25 MB
 
 Pair = tuple[str, ObjectSpec | None, Entry | None]  # a key, what is wanted there, and what the live record says
 Found = tuple[Pair, Stored | None]  # and what is stored there
