@@ -14,19 +14,15 @@ inputs: $(VENV)/.installed  ## download and prepare the example's real inputs in
 	$(BIN)/python releases/prepare_inputs.py
 
 test: $(VENV)/.tested lint  ## everything that CI runs
-	tests/install_chromium.sh
-	tests/install_servers.sh
-	tests/install_r.sh
+	tests/install_programs.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.tested lint  ## the slow matrices too
-	tests/install_chromium.sh
-	tests/install_servers.sh
-	tests/install_r.sh
+	tests/install_programs.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 formats: $(VENV)/.tested  ## draw and read every format, and write the table of docs/formats.md
-	tests/install_chromium.sh
+	tests/install_programs.sh
 	$(BIN)/python -m tests.browser.matrix
 
 docs: $(VENV)/.tested  ## write what is generated of publisher's own documentation, and build it onto docs-html/

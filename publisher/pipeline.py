@@ -201,7 +201,9 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
     problems, warnings = (*looks.problems, *staged.problems), (*looks.warnings, *staged.warnings)
     staged = replace(staged, problems=problems, warnings=warnings)
     if staged.problems:
-        run.health = health.check(staged.trees, staged.artifacts, depth=depth, work=run.folder, progress=progress)
+        run.health = health.check(
+            staged.trees, staged.artifacts, depth=depth, work=run.folder, reread=_reread(run), progress=progress
+        )
         release = staged.manifest.release
         try:
             plan.plan(staged.trees, Nowhere(), None, version=release.version, final=release.final)

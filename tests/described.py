@@ -153,7 +153,7 @@ def build(manifest: Path, folder: Path) -> Made:
     shutil.copy(manifest, work)
     out = work / "out"
     answer = publisher(work, environment(folder), "site", manifest.name, "--out", str(out), "--json")
-    pages = tuple(Page(path) for path in sorted(out.rglob("*.html")) if path.name != "404.html")
+    pages = tuple(Page(path) for path in sorted(out.rglob("*.html")))
     return Made(work, out, folder / "tried", answer, pages)
 
 

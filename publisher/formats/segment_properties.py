@@ -6,14 +6,13 @@ value an id, in the order of the ids.
 
 from __future__ import annotations
 
-import filecmp
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from publisher.work import trouble
+from publisher import work
 
 PART = 65_536  # values that are JSON in memory at once
 
@@ -38,17 +37,7 @@ def write(folder: Path, count: int, ids: Values, properties: Iterable[Property])
         LocalTrouble: the disk.
 
     """
-    path, part = folder / "info", folder / ".info.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(_pieces(count, ids, properties))
-        if path.is_file() and filecmp.cmp(path, part, shallow=False):
-            part.unlink()
-        else:
-            part.replace(path)
-    except OSError as error:
-        raise trouble(error, path) from error
+    work.write_stream(folder / "info", (piece.encode() for piece in _pieces(count, ids, properties)))
 
 
 def _pieces(count: int, ids: Values, properties: Iterable[Property]) -> Iterator[str]:

@@ -15,13 +15,13 @@ __all__ = ["inputs", "published", "served"]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium, headless. A missing one fails: `tests/install_chromium.sh` installs it."""
+    """Debian's Chromium, headless. A missing one fails: `tests/install_programs.sh` installs it."""
     import shutil
 
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium")
-    assert path, "Chromium is not installed: run tests/install_chromium.sh"
+    assert path, "Chromium is not installed: run tests/install_programs.sh"
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield launched

@@ -113,7 +113,7 @@ def built(target: Path) -> Path:
 
 def pages(site: Path) -> list[str]:
     """Every page, relative to the site. The page for what is not found knows only the root of a host."""
-    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html") if path.name != "404.html")
+    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
 
 
 def inventory(published: Release) -> dict[str, tuple[int, int]]:

@@ -62,7 +62,7 @@ def command(name: str, home: Path) -> list[str]:
 
 def _there(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-    assert found, f"{name} is not installed: run tests/install_servers.sh"
+    assert found, f"{name} is not installed: run tests/install_programs.sh"
     return found
 
 
