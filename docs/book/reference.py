@@ -13,7 +13,7 @@ import typer
 from jinja2 import meta
 from typer.models import ArgumentInfo
 
-from publisher.cli import app
+from publisher.cli.app import app
 from publisher.manifest import schema
 from publisher.page import templates
 from publisher.resources import folder

@@ -23,7 +23,7 @@ Triple = tuple[float, float, float]
 class Model(BaseModel):
     """Base of everything that YAML is read into: frozen, and no key that nobody reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Allow(Model):

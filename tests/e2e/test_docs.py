@@ -18,7 +18,7 @@ import yaml
 
 from docs.book.__main__ import build, generated
 from publisher import links, manifest
-from publisher.cli import app
+from publisher.cli.app import app
 from publisher.errors import InvalidInput
 from publisher.manifest import Release, schema
 from publisher.page import templates

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from publisher import health
 from publisher.artifacts.volume import look
-from publisher.cli import app
+from publisher.cli.app import app
 from publisher.health import decode, readers, volumes
 from publisher.health.decode import Expected
 from publisher.health.gathered import NAMED, Gathered

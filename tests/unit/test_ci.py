@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from publisher.annotations import command as annotation
-from publisher.cli import app
+from publisher.cli.app import app
 from publisher.errors import Problem
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ HEAVY = ("pyarrow", "numpy", "neuroglancer", "mkdocs", "tensorstore", "boto3", "
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom publisher.cli import app\n"
+        "import sys\nfrom publisher.cli.app import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
