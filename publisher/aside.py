@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, TypeVar
+from typing import IO, NoReturn, TypeVar
 
 from publisher.progress import Meter, Progress
 
@@ -26,41 +26,54 @@ def aside(function: Callable[[Progress], T], progress: Progress) -> Iterator[Cal
     Where no copy can be made, or the copy fails, the call does the work itself: so what it raises is raised there. The
     copy ends with this block, and with this process, however that ends.
     """
-    if not _alone():
+    if not alone():
         yield lambda: function(progress)
         return
     read, write = os.pipe()
+    with copied(lambda: _work(function, read, write)):
+        os.close(write)
+        with open(read, "rb") as told:  # noqa: PTH123 - a descriptor
+            yield lambda: _result(told, progress, partial(function, progress))
+
+
+@contextmanager
+def copied(work: Callable[[], None]) -> Iterator[None]:
+    """Work in a copy of this process, which must be alone; it ends with this block, and with this process, however that ends."""
     parent = os.getpid()
     if (child := os.fork()) == 0:
-        os.close(read)
-        _work(function, write, parent)
-    os.close(write)
-    with open(read, "rb") as told:  # noqa: PTH123 - a descriptor
-        try:
-            yield lambda: _result(told, progress, partial(function, progress))
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        _live(work, parent)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
-def _alone() -> bool:
+def alone() -> bool:
     """Whether this process can be copied: other threads would be missing from the copy, and what they hold be held for ever."""
     if not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - two cores
         return False
     return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names suffice
 
 
-def _work(function: Callable[[Progress], T], write: int, parent: int) -> None:
-    """Work in the copy, and end it: nothing that this process would do at its end is done twice."""
+def _live(work: Callable[[], None], parent: int) -> NoReturn:
+    """Work, and end: nothing that this process would do at its end is done twice."""
     status = 1
     try:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts both; this one is ended by the other
         if os.getppid() == parent:
-            with open(write, "wb") as out:
-                pickle.dump(("done", function(_Told(out))), out)
+            work()
             status = 0
     finally:
         os._exit(status)
+
+
+def _work(function: Callable[[Progress], T], read: int, write: int) -> None:
+    """Work in the copy, and tell the result."""
+    os.close(read)
+    with open(write, "wb") as out:
+        pickle.dump(("done", function(_Told(out))), out)
 
 
 def _result(told: IO[bytes], progress: Progress, again: Callable[[], T]) -> T:

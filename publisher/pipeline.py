@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -70,7 +71,9 @@ def release(  # noqa: PLR0913 - each is a choice of the user
     run = start(manifest.load(path), to)
     if run.ledger:
         run.ledger.reread = reread
-    with work.only_one(run.folder):
+    with ExitStack() as hands, work.only_one(run.folder):
+        if until not in {"stage", "plan"}:
+            hands.enter_context(run.target.hire())  # now, since imports and requests make threads
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, depth, progress)
         if until == "stage":
@@ -102,6 +105,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
                 run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held
             )
             set_doors(run)
+        hands.close()
         if until != "publish":
             from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
 

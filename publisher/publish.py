@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import inf
 from typing import IO
 
 from publisher import inventory, record
 from publisher.errors import Conflict, Incomplete, Locked, Problem
 from publisher.headers import headers, rule
 from publisher.ledger import Ledger
-from publisher.objects import Change, Entry, Form, ObjectSpec, Op, Plan, Tally
+from publisher.objects import Change, Entry, ObjectSpec, Op, Plan, Tally
 from publisher.parallel import Room, ordered_map
 from publisher.payload import BLOCK, Payload, measure
 from publisher.progress import SILENCE, Meter, Progress
@@ -109,6 +110,8 @@ def _unchanged(target: Target, wanted: Record, live: Record, held: Held) -> Publ
 
 class _Free:
     """Held without a lock: by tests, and by those who use the step as a library."""
+
+    until = inf
 
     def check(self) -> None:
         """Nobody else is there."""
@@ -216,40 +219,35 @@ class _Sender:
 
 
 class _Shortcut:
-    """Small objects that are stored as they lie, on the target's own lane."""
+    """Small objects, on the target's own lane."""
 
     def __init__(self, lane: Lane, held: Held) -> None:
         self._lane, self._held = lane, held
-        self._begun: dict[int, tuple[Change, Entry]] = {}
+        self._begun: dict[int, Change] = {}
         self.nudge, self.close = lane.nudge, lane.close
 
     @property
     def flying(self) -> int:
-        return len(self._begun)
+        return self._lane.flying
 
     @property
     def full(self) -> bool:
         return self._lane.full
 
     def takes(self, change: Change) -> bool:
-        spec = change.spec
-        plain = spec is not None and spec.form is Form.AS_IS and spec.headers.content_encoding is None
-        return plain and self._lane.takes(change.key, change.size_bytes)
+        return change.spec is not None and self._lane.takes(change.spec)
 
     def begin(self, number: int, change: Change) -> None:
-        spec = change.spec
-        assert spec is not None
-        payload = Payload(spec)
+        assert change.spec is not None
         self._held.check()
-        data = b"".join(payload)
-        entry = payload.entry()
-        self._begun[number] = change, entry
-        self._lane.put(number, entry, data, payload.labels(), create=change.op is Op.ADD, over=change.tag)
+        create = change.op is Op.ADD
+        self._lane.put(number, change.spec, create=create, over=change.tag, until=self._held.until)
+        self._begun[number] = change
 
     def answers(self, seconds: float) -> Iterator[tuple[int, Change, Sent | None]]:
-        for number, tag in self._lane.answers(seconds):
-            change, entry = self._begun.pop(number)
-            yield number, change, None if tag is None else (change, entry, tag)
+        for number, entry, tag in self._lane.answers(seconds):
+            change = self._begun.pop(number)
+            yield number, change, None if entry is None else (change, entry, tag)
 
 
 def _begin(target: Target, wanted: Record) -> bool:

@@ -91,7 +91,9 @@ class Volume(Artifact):
         """Read the volume's metadata; make segment properties beside it where a table or its regions are named."""
         facts, role, encoded_names = look(bench.source)
         facts, warnings = _in_space(facts, bench.space)
-        if facts.role == "image" and not self.regions and facts.data_type != "uint8":  # bytes are shown well as they are
+        if (
+            facts.role == "image" and not self.regions and facts.data_type != "uint8"
+        ):  # bytes are shown well as they are
             from publisher.formats import contrast  # noqa: PLC0415 - numpy, which most commands need not wait for
 
             facts = replace(facts, contrast=contrast.measure(bench.source, facts))

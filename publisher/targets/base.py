@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.objects import Ability, AccessChange, Entry, Headers, ObjectSpec, Stored
 from publisher.parallel import Pace
 from publisher.record import Access
 from publisher.targets.access import Reach
@@ -22,6 +22,10 @@ class Held(Protocol):
     def check(self) -> None:
         """Raise Locked where the right was lost; cheap enough to be asked before every put."""
 
+    @property
+    def until(self) -> float:
+        """Until when the right lasts for certain, in seconds since this machine started (`lock.now`)."""
+
 
 class Lane(Protocol):
     """A quick way for small objects in fair weather: many puts at once from one thread, whose answers come later."""
@@ -34,16 +38,19 @@ class Lane(Protocol):
     def full(self) -> bool:
         """Whether as many are on their way as the target takes at once."""
 
-    def takes(self, key: str, size_bytes: int) -> bool:
+    def takes(self, spec: ObjectSpec) -> bool:
         """Whether an object can go this way now."""
 
-    def put(
-        self, number: int, entry: Entry, data: bytes, labels: Mapping[str, str], *, create: bool = False, over: str = ""
-    ) -> None:
-        """Begin to store an object as `Target.put` does: its stored bytes, which the entry tells of."""
+    def put(self, number: int, spec: ObjectSpec, *, create: bool = False, over: str = "", until: float) -> None:
+        """Begin to store an object as `Target.put` does, if that is before `until`, by the clock of `Held`.
 
-    def answers(self, seconds: float) -> Iterable[tuple[int, str | None]]:
-        """Yield the numbers of puts that have ended, each with its tag; None: to be put in the usual way.
+        Raises:
+            LocalTrouble: its source is not what was planned.
+
+        """
+
+    def answers(self, seconds: float) -> Iterable[tuple[int, Entry | None, str]]:
+        """Yield the numbers of puts that have ended, each with its row and its tag; without a row: to be put in the usual way.
 
         Wait at most so long, or until a nudge, for one.
         """
@@ -106,6 +113,9 @@ class Target(Protocol):
             LocalTrouble, Unreachable: nothing more can be stored.
 
         """
+
+    def hire(self) -> AbstractContextManager[object]:
+        """Make ready, as long as this lasts, what helps to put many objects: asked for while this process has no threads."""
 
     def lane(self) -> Lane | None:
         """Open the quick way for small objects, where this target has one now."""

@@ -7,7 +7,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import IO, cast
 from urllib.parse import quote
 
@@ -150,6 +150,10 @@ class Bucket(Patient):
         if more:
             return self._put_large(key, itertools.chain([data], blocks), headers, condition, about)
         return self._put_small(key, data, headers, labels(), condition, alone=True)
+
+    def hire(self) -> AbstractContextManager[object]:
+        """Return what helps nothing: likewise."""
+        return nullcontext()
 
     def lane(self) -> Lane | None:
         """Return None: only a kind of bucket has a quick way."""

@@ -98,10 +98,10 @@ class Lines:
         """Return what was answered; wait at most so long, or until a nudge, for something to be."""
         if not self._answers:
             for key, _ in self._selector.select(min(seconds, _LOOK_SECONDS)):
-                if key.data is None:
+                if key.fileobj is self._nudged:
                     with suppress(BlockingIOError):
                         self._nudged.recv(4096)
-                elif self._open(key.data):
+                elif key.data is not None and self._open(key.data):
                     self._turn(key.data)
         self._end_what_stands_still()
         answers, self._answers = self._answers, []
@@ -111,6 +111,14 @@ class Lines:
         """Have `answers` return soon."""
         with suppress(OSError):  # full of nudges, or closed
             self._nudge.send(b"!")
+
+    def watch(self, descriptor: int) -> None:
+        """Have `answers` return also when this can be read."""
+        self._selector.register(descriptor, EVENT_READ)
+
+    def forget(self, descriptor: int) -> None:
+        """Watch it no longer."""
+        self._selector.unregister(descriptor)
 
     def close(self) -> None:
         """Close everything; what was on its way may have been done."""

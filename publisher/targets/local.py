@@ -13,8 +13,9 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +41,8 @@ _PARTS = itertools.count()  # of this process, whatever number of targets it has
 
 class Sure:
     """A lock that the system itself takes away from the dead, and from nobody else."""
+
+    until = inf
 
     def check(self) -> None:
         """It is held."""
@@ -145,6 +148,10 @@ class LocalTarget:
         finally:
             _remove(part)
         return ""
+
+    def hire(self) -> AbstractContextManager[object]:
+        """Return what helps nothing: the disk is what one waits for."""
+        return nullcontext()
 
     def lane(self) -> None:
         """Return None: a disk has no latency to hide."""

@@ -105,7 +105,7 @@ class Holding:
         """Take the lock: at once where it is free or its holder is dead for certain, else once it has stood still."""
         watched, since = None, 0.0
         while True:
-            still = watched if _now() - since > LEASE_SECONDS else None
+            still = watched if now() - since > LEASE_SECONDS else None
             self._place.swap(self._key, partial(self._claim, still), _HEADERS)
             if self._seen is None:
                 return
@@ -113,7 +113,7 @@ class Holding:
             if _here(rival) or watched not in {None, self._seen}:
                 raise self._locked(f"is held by {rival.told()}", "wait for it, or stop it")
             if watched is None:
-                watched, since = self._seen, _now()  # from after it was seen, however long that took
+                watched, since = self._seen, now()  # from after it was seen, however long that took
             time.sleep(BEAT_SECONDS / 10)
 
     def _claim(self, still: bytes | None, data: bytes | None) -> bytes | None:
@@ -122,7 +122,7 @@ class Holding:
         self._seen = data if there.nonce and data != still and not _dead(there) else None
         if self._seen is not None:
             return None
-        self.me = replace(self.me, fence=there.fence + 1, beaten=_now())
+        self.me = replace(self.me, fence=there.fence + 1, beaten=now())
         return _dump(self.me)
 
     def keep(self) -> None:
@@ -143,6 +143,11 @@ class Holding:
             message = f"was taken over by {self._taken_by.told()}: nothing was heard of this process for too long"
             raise self._locked(message, "once it is done, run the same command again")
 
+    @property
+    def until(self) -> float:
+        """Until when, by `now`, no put need ask."""
+        return self.me.beaten + SAFE_SECONDS
+
     def give_back(self) -> None:
         """Say that the lock is free, if it is still ours; what fails here stands still, and is taken over later."""
         free = replace(self.me, nonce="")
@@ -150,7 +155,7 @@ class Holding:
             self._place.swap(self._key, lambda data: _dump(free) if self._mine(_parse(data)) else None, _HEADERS)
 
     def _doubtful(self) -> bool:
-        return self._taken_by is None and _now() - self.me.beaten > SAFE_SECONDS
+        return self._taken_by is None and now() > self.until
 
     def _beat(self) -> None:
         next_ = self.me
@@ -160,7 +165,7 @@ class Holding:
             if not self._mine(there := _parse(data)):
                 self._taken_by = there
                 return None
-            next_ = replace(self.me, beat=self.me.beat + 1, beaten=_now())
+            next_ = replace(self.me, beat=self.me.beat + 1, beaten=now())
             return _dump(next_)
 
         self._place.swap(self._key, beat, _HEADERS)
@@ -203,7 +208,7 @@ def _dead(holder: Holder) -> bool:
     if not _here(holder):
         return False
     ended = holder.started != "" and _started(holder.pid) not in {holder.started, ""}
-    return ended or _now() - holder.beaten > LEASE_SECONDS
+    return ended or now() - holder.beaten > LEASE_SECONDS
 
 
 def _boot() -> str:
@@ -229,6 +234,6 @@ def _started(pid: int) -> str:
     return ""
 
 
-def _now() -> float:
+def now() -> float:
     """Return seconds that also pass while this machine sleeps, the same for all its processes."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

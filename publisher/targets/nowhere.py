@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from typing import IO
 
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
@@ -65,6 +66,10 @@ class Nowhere:
             pass
         return ""
 
+    def hire(self) -> AbstractContextManager[object]:
+        """Return what helps nothing: there is nothing to do."""
+        return nullcontext()
+
     def lane(self) -> None:
         """Return None: nothing is sent."""
 
@@ -77,6 +82,8 @@ class Nowhere:
         """Let everybody in."""
         del version
         return nullcontext(self)
+
+    until = inf
 
     def check(self) -> None:
         """Nobody else is here."""

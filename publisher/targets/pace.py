@@ -126,6 +126,18 @@ class AdaptivePace:
         return min(MOST_LINES, LINES * self.limit, LINES * (FIRST + self.successes))
 
     @property
+    def cap(self) -> int:
+        """The most that the limit may be, after all that the store has refused."""
+        return int(self._cap)
+
+    def follow(self, cap: int) -> None:
+        """Have no more in flight than another says, who hears of all refusals."""
+        if cap != self._cap:
+            with self._changed:
+                self._cap = float(cap)
+                self._settle()
+
+    @property
     def over(self) -> bool:
         """Whether nothing more is to be waited for."""
         return self._halted or self._now() >= self._give_up_at

@@ -94,7 +94,7 @@ class Shelf:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(lock, "_now", made)
+    monkeypatch.setattr(lock, "now", made)
     monkeypatch.setattr(lock.time, "sleep", made.sleep)
     return made
 

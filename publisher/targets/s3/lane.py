@@ -13,13 +13,15 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
+from math import inf
 from time import gmtime, strftime, time
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import google_crc32c
 
-from publisher.objects import Entry, Headers
+from publisher.objects import Entry, Form, Headers, ObjectSpec
+from publisher.payload import Payload
 from publisher.targets.lines import Answer, Lines, straight
 from publisher.targets.pace import AdaptivePace
 from publisher.targets.s3.connection import Connection
@@ -58,57 +60,63 @@ class Lane:
             lambda folder: all(map(_PLAIN.fullmatch, f"{of.prefix}{folder}".split("/")))
         )
         self._lines = Lines(address.geturl(), settings.ca, CONNECT_SECONDS, READ_SECONDS)
-        self._keys: dict[int, str] = {}  # of what is on its way, by its number
+        self._begun: dict[int, Entry] = {}  # what is on its way, by its number
         self._refused: list[int] = []  # what could not even be sent
         self._renew(int(time()))
         self.nudge, self.close = self._lines.nudge, self._lines.close
+        self.watch, self.forget = self._lines.watch, self._lines.forget
 
     @property
     def flying(self) -> int:
         """How many puts are on their way."""
-        return len(self._keys)
+        return len(self._begun)
 
     @property
     def full(self) -> bool:
         """Whether as many are on their way as the store's pace allows."""
         return self._lines.flying >= self._of.pace.abreast or self._lines.flying_bytes > FLYING_BYTES
 
-    def takes(self, key: str, size_bytes: int) -> bool:
-        """Whether an object can be put here now: in fair weather, and when all that was missed is heard of."""
-        fair = self._of.pace.fair and not self._of.missed and not self._lines.tired
-        folder, _, name = key.rpartition("/")
-        return fair and size_bytes <= MOST_BYTES and _PLAIN.fullmatch(name) is not None and self._plain(folder)
+    def takes(self, spec: ObjectSpec) -> bool:
+        """Whether an object can be put here now: what is stored as it lies, since nothing else is sent meanwhile."""
+        return spec.form is Form.AS_IS and spec.headers.content_encoding is None and self.reaches(spec)
 
-    def put(
-        self, number: int, entry: Entry, data: bytes, labels: Mapping[str, str], *, create: bool = False, over: str = ""
-    ) -> None:
-        """Send an object; `answers` tells of it by this number."""
-        self._keys[number] = entry.key
+    def reaches(self, spec: ObjectSpec) -> bool:
+        """Whether a small object can go this way now: in fair weather, and when all that was missed is heard of."""
+        fair = self._of.pace.fair and not self._of.missed and not self._lines.tired
+        folder, _, name = spec.key.rpartition("/")
+        return fair and spec.size_bytes <= MOST_BYTES and _PLAIN.fullmatch(name) is not None and self._plain(folder)
+
+    def put(self, number: int, spec: ObjectSpec, *, create: bool = False, over: str = "", until: float = inf) -> None:
+        """Send an object; `answers` tells of it by this number. Raise LocalTrouble where it is not what was planned."""
+        del until  # it is sent now
+        payload = Payload(spec)
+        data = b"".join(payload)
+        entry = self._begun[number] = payload.entry()
         try:
-            request = self._request(entry, data, labels, ABSENT if create else over or None)
+            request = self._request(entry, data, payload.labels(), ABSENT if create else over or None)
         except Trouble as trouble:  # credentials have expired, and new ones are not to be had
             self._of.missed[entry.key] = trouble
             self._refused.append(number)
         else:
             self._lines.send(number, request)
 
-    def answers(self, seconds: float) -> Iterator[tuple[int, str | None]]:
+    def answers(self, seconds: float) -> Iterator[tuple[int, Entry | None, str]]:
         """Yield what was answered; wait at most so long, or until a nudge, for something to be."""
         refused, self._refused = self._refused, []
         for number in refused:
-            del self._keys[number]
-            yield number, None
+            del self._begun[number]
+            yield number, None, ""
         for answer in self._lines.answers(0 if refused else seconds):
-            key = self._keys.pop(answer.number)
+            entry = self._begun.pop(answer.number)
             if answer.status == _DONE:
                 self._of.pace.ran(answer.seconds)
                 self._of.stored = True
                 tag = _ETAG.search(answer.head)
-                yield answer.number, tag[1].decode("latin-1") if tag else ""
+                yield answer.number, entry, tag[1].decode("latin-1") if tag else ""
             else:
-                trouble = self._of.missed[key] = self._read(answer)
+                trouble = self._of.missed[entry.key] = self._read(answer)
                 self._connection.renew(self._made, trouble)
-                yield answer.number, None
+                yield answer.number, None, ""
 
     def _read(self, answer: Answer) -> Trouble:
         if not answer.status:

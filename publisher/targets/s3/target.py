@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from publisher.objects import AccessChange
@@ -9,6 +11,7 @@ from publisher.record import Access
 from publisher.targets.access import Reach
 from publisher.targets.base import Lane
 from publisher.targets.bucket import Bucket
+from publisher.targets.crew import Crew, Member, Own, hired
 from publisher.targets.patience import reachable
 from publisher.targets.s3 import S3Wire
 from publisher.targets.wire import Notes
@@ -19,8 +22,23 @@ class S3Target(Bucket):
 
     wire: S3Wire
 
+    _members: Sequence[Member] = ()
+
+    @contextmanager
+    def hire(self) -> Iterator[None]:
+        """Make copies of this process that put beside it."""
+        with hired(self) as members:
+            self._members = members
+            yield
+        self._members = ()
+
     def lane(self) -> Lane | None:
-        """Open the quick way, unless a proxy is between."""
+        """Open the quick way, unless a proxy is between: of this process, and of its copies."""
+        own = self.own_lane()
+        return Crew(own, self._members, self) if own and self._members else own
+
+    def own_lane(self) -> Own | None:
+        """Open the quick way of this process."""
         return self.wire.lane(self)
 
     def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
