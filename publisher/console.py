@@ -9,42 +9,43 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import monotonic
-from typing import Any, Literal
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING, Any, Literal
 
 from publisher.annotations import command
 from publisher.errors import LocalTrouble, Problem, PublisherError
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.words import count, size
 
+if TYPE_CHECKING:  # what is quiet need not wait for it
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
 LOG_SECONDS = 30  # between two lines of progress where nobody watches a terminal
 INTERRUPTED = 130
 
 
-@dataclass(slots=True)
+@dataclass
 class Screen:
     """One command's output. With `as_json`, standard output holds the result alone and all else goes to standard error."""
 
     as_json: bool = False
     quiet: bool = False
     result: dict[str, Any] = field(default_factory=dict)
-    _out: Console = field(init=False)
-    _err: Console = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Open the two consoles; text never wraps in a log, so that addresses stay whole."""
-        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._out = self._err if self.as_json else Console(highlight=False, soft_wrap=True)
+    @cached_property
+    def _out(self) -> Console:
+        return self._err if self.as_json else _console()
+
+    @cached_property
+    def _err(self) -> Console:
+        return _console(stderr=True)
 
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line for people, unless they asked for quiet."""
         if not self.quiet:
-            self._out.print(escape(text), style=style)
+            self._out.print(_escaped(text), style=style)
 
     def show(self, text: str) -> None:
         """Print what was asked for, quiet or not; a program that reads JSON has it there."""
@@ -57,7 +58,7 @@ class Screen:
             return
         problems = tuple(problems)
         for problem in problems:
-            self._err.print(f"[yellow]warning[/] {escape(str(problem))}")
+            self._err.print(f"[yellow]warning[/] {_escaped(str(problem))}")
         _annotate("warning", problems, "publisher")
 
     def finish(self, **result: Any) -> None:  # noqa: ANN401 - whatever JSON holds
@@ -70,11 +71,11 @@ class Screen:
     def fail(self, error: PublisherError, code: int | None = None) -> None:
         """Say what is wrong: a headline, and every problem with its place."""
         self._err.print(
-            f"[bold red]{escape(error.headline)}[/]"
+            f"[bold red]{_escaped(error.headline)}[/]"
             + (f" ({count(len(error.problems), 'problem')})" if len(error.problems) > 1 else "")
         )
         for problem in error.problems:
-            self._err.print(f"  {escape(str(problem))}")
+            self._err.print(f"  {_escaped(str(problem))}")
         _annotate("error", error.problems, error.headline)
         problems = [{"where": p.where, "message": p.message, "hint": p.hint} for p in error.problems]
         code = error.exit_code if code is None else code
@@ -86,6 +87,9 @@ class Screen:
         if self.quiet:
             yield SILENCE
         elif self._err.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+            from rich.progress import Progress as Bars  # noqa: PLC0415
+
             columns = (
                 TextColumn("{task.description:>8}"),
                 BarColumn(),
@@ -97,6 +101,19 @@ class Screen:
                 yield _Terminal(bars)
         else:
             yield _Log(self._err)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Open a console; text never wraps in a log, so that addresses stay whole."""
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415 - as above
+
+    return escape(text)
 
 
 def _annotate(level: Literal["error", "warning"], problems: Iterable[Problem], title: str) -> None:

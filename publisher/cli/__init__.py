@@ -14,6 +14,7 @@ def main() -> NoReturn:
     # Millions of small values pass by, none of them in a circle: looking for circles takes a tenth of the time, and so
     # it does while modules are imported, which is why the commands are imported here.
     gc.set_threshold(50_000, 20, 50)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody else's code has a say in reading a manifest
     from publisher.cli.app import app  # noqa: PLC0415 - as above
 
     try:

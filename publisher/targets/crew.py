@@ -171,8 +171,7 @@ class Member:
                 yield number, None, ""
         if self._letters.ended:
             self.gone = True
-            for number, spec in self.given.items():
-                of.missed[spec.key] = Trouble(Why.LOST, "the process that was sending it has ended")
+            for number in self.given:  # whatever it has stored of these is found there
                 yield number, None, ""
             self.given.clear()
 
@@ -271,5 +270,6 @@ class _Hand:
     def _told(self, answered: Answered) -> tuple[Any, ...]:
         number, entry, tag = answered
         trouble = self._of.missed.pop(self._keys.pop(number), None)
-        why = (trouble.why.value, trouble.message, trouble.retry_after) if trouble else None
+        told = trouble and trouble.why is not Why.EXPIRED  # of that each process hears for itself, and asks for new ones
+        why = (trouble.why.value, trouble.message, trouble.retry_after) if trouble and told else None
         return number, entry and entry[2:6], tag, why

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from publisher.headers import headers, rule
-from publisher.objects import Entry, Headers
+from publisher.objects import Entry, Form, Headers, ObjectSpec
 from publisher.targets.pace import AdaptivePace
 from publisher.targets.s3 import lane as lane_module
 from publisher.targets.s3.connection import Connection
@@ -82,19 +82,30 @@ def test_what_is_signed_is_what_botocore_would_sign(
     assert signature.endswith(f"Signature={wanted}")
 
 
+def some(key: str = "v1/a", size_bytes: int = 1, form: Form = Form.AS_IS, head: Headers = PLAIN) -> ObjectSpec:
+    return ObjectSpec(key, "a", "nowhere", size_bytes, 0, form, head)
+
+
 def test_weather() -> None:
     shop = Shop()
     quick = opened(shop)
-    assert quick.takes("v1/a", MOST_BYTES)
-    assert not quick.takes("v1/a", MOST_BYTES + 1)
-    assert not any(quick.takes(key, 1) for key in ("v1//a", "v1/../a", "v1/.", "v1/ä", "v1/a\n", "v1/"))
+    assert quick.takes(some(size_bytes=MOST_BYTES))
+    assert not quick.takes(some(size_bytes=MOST_BYTES + 1))
+    assert not any(quick.takes(some(key)) for key in ("v1//a", "v1/../a", "v1/.", "v1/ä", "v1/a\n", "v1/"))
     shop.missed["v1/b"] = Trouble(Why.BUSY, "")
-    assert not quick.takes("v1/a", 1)
+    assert not quick.takes(some())
     shop.missed.clear()
     shop.pace.failed(Trouble(Why.LOST, ""))
-    assert not quick.takes("v1/a", 1)
+    assert not quick.takes(some())
     shop.pace.ran(0.1)
-    assert quick.takes("v1/a", 1)
+    assert quick.takes(some())
+
+
+def test_what_takes_long_to_make_is_taken_by_who_has_nothing_else_to_do() -> None:
+    quick = opened()
+    for heavy in (some(form=Form.GZIP, head=GZIP), some(head=GZIP)):
+        assert quick.reaches(heavy)
+        assert not quick.takes(heavy)
 
 
 def test_behind_a_proxy_there_is_no_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
