@@ -172,7 +172,10 @@ class Watched:
         self._tell(number, key, "after")
         return tag
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
+        del sure
         new = change(self.inner.read(key))
         if new is not None:
             self.put(key, [new], headers)

@@ -120,10 +120,13 @@ class Target(Protocol):
     def lane(self) -> Lane | None:
         """Open the quick way for small objects, where this target has one now."""
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
         """Replace a small object by what `change` makes of it (None: leave it), and lose nobody else's change.
 
-        Where somebody else was quicker, `change` is asked again, of what is there then.
+        Where somebody else was quicker, `change` is asked again, of what is there then. `sure` says that what this
+        target last put there is there still, for all that is known: then it need not be read first.
         """
 
     def lock(self, version: str) -> AbstractContextManager[Held]:

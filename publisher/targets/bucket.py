@@ -38,6 +38,7 @@ class Bucket(Patient):
         self.wire = wire
         self.prefix = f"{prefix}/" if prefix else ""
         self._notes = notes
+        self._swapped: dict[str, tuple[bytes, str]] = {}  # what was last swapped in, and its tags
         self._in_parts = False  # whether this run has sent an object in parts
         self._lock: tuple[str, Held] | None = None  # its key, and the hold of it
         self.missed: dict[str, Trouble] = {}  # what the quick way came to, of those that now go the usual one
@@ -159,15 +160,18 @@ class Bucket(Patient):
         """Return None: only a kind of bucket has a quick way."""
         return None
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
         """Replace a small object, where it is still what was read."""
+        last = self._swapped.pop(key, None) if sure else None
         for _ in range(SWAPS):
-            found = self.persist(key, lambda _: self.wire.get(self.prefix + key))
-            new = change(None if found is None else found[0])
+            found = last or self.persist(key, lambda _: self.wire.get(self.prefix + key))
+            new, last = change(None if found is None else found[0]), None
             if new is None or (found and new == found[0]):
                 return
             with suppress(Conflict):
-                self._put_small(key, new, headers, {}, found[1] if found else ABSENT)
+                self._swapped[key] = new, self._put_small(key, new, headers, {}, found[1] if found else ABSENT)
                 return
         raise self.raced(key)
 

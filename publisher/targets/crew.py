@@ -27,7 +27,7 @@ from publisher.targets.lock import now
 from publisher.targets.pace import AdaptivePace
 from publisher.targets.wire import Trouble, Why
 
-MOST = 4  # copies: more of them are answered, and given work, no quicker
+MOST = 8  # copies: who gives them work has no time for more
 BATCH = 64  # orders in one message
 AHEAD_US = 30_000  # of work that a copy has before it: more than this process is ever busy with something else
 WAIT_SECONDS = 1.0
@@ -66,7 +66,7 @@ def hired(of: Employer) -> Iterator[list[Member]]:
     with ExitStack() as ends:
         if alone() and (lane := of.own_lane()) is not None:
             lane.close()
-            for _ in range(min(MOST, len(os.sched_getaffinity(0)) - 1)):
+            for _ in range(min(MOST, _cores() - 1)):
                 ours, theirs = socket.socketpair()
                 ends.enter_context(copied(partial(_serve, of, theirs, [*(each.end for each in members), ours])))
                 theirs.close()
@@ -81,6 +81,7 @@ class Crew:
         """Take them."""
         self._own, self._of = own, of
         self._members = [member for member in members if not member.gone]
+        self._every_core = len(self._members) + 1 >= _cores()
         for member in self._members:
             own.watch(member.end.fileno())
         self.nudge, self.close = own.nudge, own.close
@@ -96,8 +97,9 @@ class Crew:
         return self._own.full and self._free() is None
 
     def takes(self, spec: ObjectSpec) -> bool:
-        """Whether an object can be put here now; what must be compressed waits for no copy, threads do it as well."""
-        return self._own.takes(spec) or (self._free() is not None and self._own.reaches(spec))
+        """Whether an object can be put here now; cores that have no copy are used by threads, for what takes long."""
+        can = self._every_core or self._free() is not None
+        return self._own.reaches(spec) if can else self._own.takes(spec)
 
     def put(self, number: int, spec: ObjectSpec, *, create: bool = False, over: str = "", until: float) -> None:
         """Have a copy store an object, or store it from here where all have enough before them."""
@@ -216,6 +218,10 @@ class _Letters:
         del self._in[:start]
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def _cost_us(spec: ObjectSpec) -> int:
     """Return about how long a core takes for an object."""
     return 60 + spec.size_bytes // (60 if spec.form is Form.GZIP else 1000)
@@ -270,6 +276,8 @@ class _Hand:
     def _told(self, answered: Answered) -> tuple[Any, ...]:
         number, entry, tag = answered
         trouble = self._of.missed.pop(self._keys.pop(number), None)
-        told = trouble and trouble.why is not Why.EXPIRED  # of that each process hears for itself, and asks for new ones
+        told = (
+            trouble and trouble.why is not Why.EXPIRED
+        )  # of that each process hears for itself, and asks for new ones
         why = (trouble.why.value, trouble.message, trouble.retry_after) if trouble and told else None
         return number, entry and entry[2:6], tag, why

@@ -156,8 +156,11 @@ class LocalTarget:
     def lane(self) -> None:
         """Return None: a disk has no latency to hide."""
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
         """Replace a small object: who swaps holds the folder's lock, so nobody is quicker."""
+        del sure  # a read costs nothing
         old = self.read(key)
         new = change(old)
         if new is not None and new != old:

@@ -42,7 +42,9 @@ class Place(Protocol):
 
     url: str
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
         """Replace it, where it is still what was read."""
 
 
@@ -152,7 +154,7 @@ class Holding:
         """Say that the lock is free, if it is still ours; what fails here stands still, and is taken over later."""
         free = replace(self.me, nonce="")
         with suppress(PublisherError):
-            self._place.swap(self._key, lambda data: _dump(free) if self._mine(_parse(data)) else None, _HEADERS)
+            self._swap(lambda data: _dump(free) if self._mine(_parse(data)) else None)
 
     def _doubtful(self) -> bool:
         return self._taken_by is None and now() > self.until
@@ -168,8 +170,12 @@ class Holding:
             next_ = replace(self.me, beat=self.me.beat + 1, beaten=now())
             return _dump(next_)
 
-        self._place.swap(self._key, beat, _HEADERS)
+        self._swap(beat)
         self.me = next_
+
+    def _swap(self, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Change the lock, without a look at it as long as nobody can have taken over, whether the store minds conditions or not."""
+        self._place.swap(self._key, change, _HEADERS, sure=now() < self.until)
 
     def _mine(self, there: Holder) -> bool:
         """Whether a lock is this holding's; what was forked from the holder has no say in it."""

@@ -73,9 +73,11 @@ class Nowhere:
     def lane(self) -> None:
         """Return None: nothing is sent."""
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
         """Ask for the change of nothing, and forget it."""
-        del key, headers
+        del key, headers, sure
         change(None)
 
     def lock(self, version: str) -> AbstractContextManager[Held]:

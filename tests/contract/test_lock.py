@@ -71,7 +71,10 @@ class Shelf:
     written: int = 0
     mutex: Mutex = field(default_factory=Mutex)
 
-    def swap(self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers) -> None:
+    def swap(
+        self, key: str, change: Callable[[bytes | None], bytes | None], headers: Headers, *, sure: bool = False
+    ) -> None:
+        del sure
         assert (key, headers.cache_control) == ("v1/.release/lock.json", "no-cache")
         while True:
             self.before_read()

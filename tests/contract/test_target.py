@@ -339,22 +339,27 @@ def test_an_object_s_name_may_end_in_gz(place: Place) -> None:
 
 
 def test_a_swap_loses_nobody_s_change(place: Place) -> None:
-    """Sixteen add a line each, at once; a bucket says no to who was slower, a folder's publishers take turns."""
+    """Sixteen add two lines each, at once; a bucket says no to who was slower, a folder's publishers take turns.
+
+    Their second line they add as if they were sure that theirs was the last: they hear that it was not.
+    """
     taking_turns = Lock()
 
     def add(number: int) -> None:
-        def change(old: bytes | None) -> bytes:
-            return (old or b"") + f"{number}\n".encode()
-
         target = place.another()
-        with taking_turns if isinstance(target, LocalTarget) else nullcontext():
-            target.swap("releases.json", change, PLAIN)
+        for each, sure in ((number, False), (number + 16, True)):
+
+            def change(old: bytes | None, each: int = each) -> bytes:
+                return (old or b"") + f"{each}\n".encode()
+
+            with taking_turns if isinstance(target, LocalTarget) else nullcontext():
+                target.swap("releases.json", change, PLAIN, sure=sure)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(add, range(16)))
     found = place.stored("releases.json", PLAIN)
     assert found is not None
-    assert sorted(map(int, found.split())) == list(range(16))
+    assert sorted(map(int, found.split())) == list(range(32))
 
 
 def test_a_swap_that_changes_nothing_writes_nothing(place: Place) -> None:
