@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,13 +97,15 @@ def release(  # noqa: PLR0913 - each is a choice of the user
                 run.abilities = run.target.abilities(run.version)
         if until == "plan":
             return run
+        publish.prepare(run.plan, live)
         with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
             if run.access.mode == "private":
                 shut_doors(run, allowed=access)
-            still_live(run, live)  # nothing was written, not even a lock, until the plan was good
+            # Nothing was written, not even a lock, until the plan was good; and nothing is published that is not.
+            good = partial(still_live, run, live)
             new = wanted(run.staged, run.target.public_url, run.access)
             run.published = publish.publish(
-                run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held
+                run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held, good=good
             )
             set_doors(run)
         hands.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -41,7 +42,18 @@ class Published:
     outdated: tuple[str, ...] = ()  # what the manifest says otherwise than a final record, which never changes
 
 
-def publish(
+def prepare(plan: Plan, live: Record | None) -> None:
+    """Import what `publish` will need, while the store is asked for the lock."""
+    if not _idle(plan, live):
+        inventory.prepare()
+
+
+def _idle(plan: Plan, live: Record | None) -> bool:
+    """Whether no object is to be written, and no inventory."""
+    return live is not None and not plan.news and not plan.tally(Op.ADD, Op.REPLACE).objects
+
+
+def publish(  # noqa: PLR0913 - what it works on, and who is asked and told
     plan: Plan,
     target: Target,
     wanted: Record,
@@ -50,6 +62,7 @@ def publish(
     progress: Progress = SILENCE,
     ledger: Ledger | None = None,
     held: Held | None = None,
+    good: Callable[[], object] = lambda: None,
 ) -> Published:
     """Make the target match the plan; a reader sees the whole release or, of a first publication, none of it.
 
@@ -61,6 +74,7 @@ def publish(
         progress: who is told.
         ledger: remembers what was sent.
         held: the right to publish, asked for before every put.
+        good: raises where the plan is no longer good; asked while the release is marked as begun.
 
     Raises:
         Locked: another publisher took over while this one slept; nothing was committed.
@@ -69,10 +83,14 @@ def publish(
 
     """
     todo = plan.tally(Op.ADD, Op.REPLACE)
-    if live is not None and not plan.news and not todo.objects:
+    if _idle(plan, live):
+        good()
+        assert live is not None
         return _unchanged(target, wanted, live, held or _Free())
-    inventory.prepare()
-    fresh = live is None and _begin(target, wanted)
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(good)
+        fresh = live is None and _begin(target, wanted)
+        asked.result()
     with tempfile.TemporaryFile() as file:
         run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())
         try:

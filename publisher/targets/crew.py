@@ -81,7 +81,7 @@ class Crew:
         """Take them."""
         self._own, self._of = own, of
         self._members = [member for member in members if not member.gone]
-        self._every_core = len(self._members) + 1 >= _cores()
+        self._cores = _cores()
         for member in self._members:
             own.watch(member.end.fileno())
         self.nudge, self.close = own.nudge, own.close
@@ -98,7 +98,7 @@ class Crew:
 
     def takes(self, spec: ObjectSpec) -> bool:
         """Whether an object can be put here now; cores that have no copy are used by threads, for what takes long."""
-        can = self._every_core or self._free() is not None
+        can = len(self._members) + 1 >= self._cores or self._free() is not None
         return self._own.reaches(spec) if can else self._own.takes(spec)
 
     def put(self, number: int, spec: ObjectSpec, *, create: bool = False, over: str = "", until: float) -> None:
