@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -17,6 +18,9 @@ def main() -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody else's code has a say in reading a manifest
     from publisher.cli.app import app  # noqa: PLC0415 - as above
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever wants to hear nothing
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
     try:
         app()
     except SystemExit as end:

@@ -43,3 +43,22 @@ def test_wrong_words(words: list[str], code: int, says: str) -> None:
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "says"),
+    [
+        ("", 0, ""),
+        ("> /dev/full", 4, "No space left on device"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("| head -c 9", 0, ""),
+    ],
+)
+def test_it_ends_as_it_should_whoever_listens(redirection: str, code: int, says: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m publisher.cli schema {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code or ("|" in redirection and done.returncode == 1)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.endswith("}\n") is (not redirection)
