@@ -37,15 +37,23 @@ def aside(function: Callable[[Progress], T], progress: Progress) -> Iterator[Cal
 
 
 @contextmanager
-def copied(work: Callable[[], None]) -> Iterator[None]:
-    """Work in a copy of this process, which must be alone; it ends with this block, and with this process, however that ends."""
+def copied(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Work in a copy of this process, which must be alone; it ends with this block, and with this process, however that ends.
+
+    The call that is given ends it earlier; once that returns, it does nothing any more.
+    """
     parent = os.getpid()
     if (child := os.fork()) == 0:
         _live(work, parent)
-    try:
-        yield
-    finally:
+
+    def end() -> None:
         os.kill(child, signal.SIGKILL)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+
+    try:
+        yield end
+    finally:
+        end()
         os.waitpid(child, 0)
 
 

@@ -72,9 +72,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
     run = start(manifest.load(path), to)
     if run.ledger:
         run.ledger.reread = reread
-    with ExitStack() as hands, work.only_one(run.folder):
-        if until not in {"stage", "plan"}:
-            hands.enter_context(run.target.hire())  # now, since imports and requests make threads
+    with _hired(run, until) as hands, work.only_one(run.folder):
         with timed(run.seconds, "stage"):
             run.staged = _staged(run, depth, progress)
         if until == "stage":
@@ -128,6 +126,17 @@ def release(  # noqa: PLR0913 - each is a choice of the user
             with timed(run.seconds, "site"):
                 website.of_live(run, run.published.record, run.report, links=links)
     return run
+
+
+def _hired(run: Run, until: Step) -> ExitStack:
+    """Return what helps to publish until it is closed: before imports and requests make threads, and before a lock is held.
+
+    What was copied from a process that held one would hold it, too.
+    """
+    hands = ExitStack()
+    if until not in {"stage", "plan"}:
+        hands.enter_context(run.target.hire())
+    return hands
 
 
 def release_everywhere(path: Path, *, until: Step = "site", **more: Any) -> list[Run]:  # noqa: ANN401 - `release`'s own

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import inf
@@ -68,9 +68,9 @@ def hired(of: Employer) -> Iterator[list[Member]]:
             lane.close()
             for _ in range(min(MOST, _cores() - 1)):
                 ours, theirs = socket.socketpair()
-                ends.enter_context(copied(partial(_serve, of, theirs, [*(each.end for each in members), ours])))
+                leave = ends.enter_context(copied(partial(_serve, of, theirs, [*(each.end for each in members), ours])))
                 theirs.close()
-                members.append(Member(ends.enter_context(ours)))
+                members.append(Member(ends.enter_context(ours), leave))
         yield members
 
 
@@ -84,7 +84,13 @@ class Crew:
         self._cores = _cores()
         for member in self._members:
             own.watch(member.end.fileno())
-        self.nudge, self.close = own.nudge, own.close
+        self.nudge = own.nudge
+
+    def close(self) -> None:
+        """Leave what is on its way, and have nothing more begun."""
+        for member in self._members:
+            member.leave()
+        self._own.close()
 
     @property
     def flying(self) -> int:
@@ -133,9 +139,9 @@ class Crew:
 class Member:
     """One copy, as it is seen from here."""
 
-    def __init__(self, end: socket.socket) -> None:
-        """Take this end of what leads to it."""
-        self.end = end
+    def __init__(self, end: socket.socket, leave: Callable[[], None]) -> None:
+        """Take this end of what leads to it, and what ends it."""
+        self.end, self.leave = end, leave
         self.given: dict[int, ObjectSpec] = {}  # and not answered, by their numbers
         self.before_us = 0  # of work that it has not begun
         self.gone = False

@@ -7,11 +7,12 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,7 +28,7 @@ from tests.nursery import Nursery
 from tests.servers import faults
 from tests.servers.faults import Answer, Fault, FaultProxy, Forward, Request
 from tests.servers.seaweed import Seaweed
-from tests.shop import LOCK, OBJECTS, POINTER, Shop, fill, is_data
+from tests.shop import LOCK, OBJECTS, POINTER, Shop, at_point, fill, is_data, put
 
 LOCAL_TROUBLE = 4
 TEXTS = 500
@@ -202,7 +203,7 @@ def spec(name: str, size_bytes: int = 100, form: Form = Form.AS_IS) -> ObjectSpe
 def test_what_comes_too_late_or_cannot_be_done_there_comes_back() -> None:
     ours, theirs = socket.socketpair()
     there = Owner(Quiet(broken=frozenset({"v1/broken"}), foul=frozenset({"v1/foul"})))
-    member, here = crew.Member(ours), Owner()
+    member, here = crew.Member(ours, theirs.close), Owner()
     for number, (name, until) in enumerate(
         {"good": now() + 60, "late": now() - 1, "broken": now() + 60, "foul": now() + 60}.items()
     ):
@@ -220,7 +221,7 @@ def test_what_comes_too_late_or_cannot_be_done_there_comes_back() -> None:
 
 def test_a_copy_that_dies_leaves_what_it_had() -> None:
     ours, theirs = socket.socketpair()
-    member, owner = crew.Member(ours), Owner()
+    member, owner = crew.Member(ours, theirs.close), Owner()
     group = crew.Crew(owner.lane, [member], owner)
     assert group.takes(spec("packed", 1000, Form.GZIP))
     group.put(5, spec("a"), create=True, until=now() + 60)
@@ -235,7 +236,7 @@ def test_a_copy_that_dies_leaves_what_it_had() -> None:
 
 def test_a_copy_has_little_before_it_and_the_rest_goes_from_here() -> None:
     ours, theirs = socket.socketpair()
-    member, owner = crew.Member(ours), Owner()
+    member, owner = crew.Member(ours, theirs.close), Owner()
     group = crew.Crew(owner.lane, [member], owner)
     for number in range(2000):
         group.put(number, spec(f"{number:04}"), create=True, until=now() + 60)
@@ -260,3 +261,22 @@ def test_letters_wait_for_nobody_and_come_whole() -> None:
     assert list(there.read()) == []
     assert there.ended
     theirs.close()
+
+
+def test_who_is_interrupted_has_nothing_more_sent(yard: Yard) -> None:
+    """Copies have hundreds of objects before them when it begins to end."""
+    interrupted = Event()
+
+    def interrupt(_: Request) -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            yard.nursery.signal(signal.SIGINT)
+        time.sleep(0.2)
+
+    given_back = at_point((put(LOCK), 1), faults.delay(1))  # time for a copy to send more
+    yard.proxy.plan = faults.first(at_each_object(interrupt), given_back)
+    assert yard.publish() == 1
+    assert "KeyboardInterrupt" in yard.nursery.said.read_text()
+    asked = [each for each in yard.proxy.log if is_data(each) or each.path.endswith(LOCK)]
+    assert asked[-1].path.endswith(LOCK)
+    assert 0 < sum(map(is_data, asked)) < TEXTS // 2
