@@ -38,6 +38,9 @@ Answered = tuple[int, Entry | None, str]
 class Own(Lane, Protocol):
     """A lane on which one process sends."""
 
+    room_bytes: int
+    """How much of what is on its way is held in memory."""
+
     def reaches(self, spec: ObjectSpec) -> bool:
         """Whether an object can go such a way now, if not from a thread that has others to see to."""
 
@@ -66,9 +69,11 @@ def hired(of: Employer) -> Iterator[list[Member]]:
     with ExitStack() as ends:
         if alone() and (lane := of.own_lane()) is not None:
             lane.close()
-            for _ in range(min(MOST, _cores() - 1)):
+            several = min(MOST, _cores() - 1)
+            for _ in range(several):
                 ours, theirs = socket.socketpair()
-                leave = ends.enter_context(copied(partial(_serve, of, theirs, [*(each.end for each in members), ours])))
+                others = [*(each.end for each in members), ours]
+                leave = ends.enter_context(copied(partial(_serve, of, theirs, others, several + 1)))
                 theirs.close()
                 members.append(Member(ends.enter_context(ours), leave))
         yield members
@@ -82,6 +87,7 @@ class Crew:
         self._own, self._of = own, of
         self._members = [member for member in members if not member.gone]
         self._cores = _cores()
+        own.room_bytes //= len(self._members) + 1
         for member in self._members:
             own.watch(member.end.fileno())
         self.nudge = own.nudge
@@ -233,12 +239,13 @@ def _cost_us(spec: ObjectSpec) -> int:
     return 60 + spec.size_bytes // (60 if spec.form is Form.GZIP else 1000)
 
 
-def _serve(of: Employer, end: socket.socket, others: Iterable[socket.socket]) -> None:
-    """Store what is ordered, in a copy, until the other end is closed."""
+def _serve(of: Employer, end: socket.socket, others: Iterable[socket.socket], lanes: int) -> None:
+    """Store what is ordered, in a copy, until the other end is closed; so many `lanes` share the memory."""
     for other in others:
         other.close()
     if (lane := of.own_lane()) is not None:
         lane.watch(end.fileno())
+        lane.room_bytes //= lanes
         _Hand(of, lane, _Letters(end)).work()
 
 

@@ -140,6 +140,7 @@ class Quiet:
     """A lane that keeps what it is given."""
 
     flying: int = 0
+    room_bytes: int = 1000
     full: bool = False
     put_keys: list[str] = field(default_factory=list)
     ended: list[tuple[int, Entry | None, str]] = field(default_factory=list)

@@ -61,6 +61,7 @@ class Lane:
         )
         self._lines = Lines(address.geturl(), settings.ca, CONNECT_SECONDS, READ_SECONDS)
         self._begun: dict[int, Entry] = {}  # what is on its way, by its number
+        self.room_bytes = FLYING_BYTES
         self._refused: list[int] = []  # what could not even be sent
         self._renew(int(time()))
         self.nudge, self.close = self._lines.nudge, self._lines.close
@@ -74,7 +75,7 @@ class Lane:
     @property
     def full(self) -> bool:
         """Whether as many are on their way as the store's pace allows."""
-        return self._lines.flying >= self._of.pace.abreast or self._lines.flying_bytes > FLYING_BYTES
+        return self._lines.flying >= self._of.pace.abreast or self._lines.flying_bytes > self.room_bytes
 
     def takes(self, spec: ObjectSpec) -> bool:
         """Whether an object can be put here now: what is stored as it lies, since nothing else is sent meanwhile."""
