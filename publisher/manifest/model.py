@@ -80,7 +80,7 @@ class Target(Model):
     """Address under which readers find it; the provider's own where it is left out."""
     access: Literal["public", "private", "unmanaged"] = "public"
     """Who may read: everybody; its owners alone; `unmanaged` leaves that to others."""
-    cors: Cors = Cors()
+    cors: Cors = Field(default_factory=Cors)
 
 
 class Colors(Model):
@@ -105,7 +105,7 @@ class Site(Model):
     """Whether the site describes the release as an RO-Crate, too."""
     project: Text | None = None
     """Folder of the MkDocs project; default: in the work folder beside the manifest."""
-    colors: Colors = Colors()
+    colors: Colors = Field(default_factory=Colors)
     logo: Text | None = None
     """SVG or PNG in the header of each page, relative to the manifest."""
     favicon: Text | None = None
@@ -155,8 +155,8 @@ class Release(_Sections):
     """`self` publishes the Neuroglancer client with the release, which then opens offline, and in ten years."""
     examples: bool = True
     """Whether the release carries the examples of its page as files."""
-    programmatic: Programmatic = Programmatic()
-    site: Site = Site()
+    programmatic: Programmatic = Field(default_factory=Programmatic)
+    site: Site = Field(default_factory=Site)
     templates: Text | None = None
     """Folder of jinja2 templates that take the place of publisher's own of the same name, relative to the manifest."""
 
