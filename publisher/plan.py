@@ -19,6 +19,7 @@ from publisher.parallel import ordered_map
 from publisher.payload import Payload, content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import Record
+from publisher.standing import Note, Standing
 from publisher.targets import Target
 from publisher.tree import Mark, Tree, specs
 from publisher.words import count
@@ -67,6 +68,9 @@ def plan(
     pairs, again = itertools.tee(joined)
     found = target.lookup((key for key, _, _ in pairs), likely=version)
     judge = _Judge(target, version, Others(target, version), recorded=live is not None)
+    note = Note(ledger, live[0] if live else None, trees, final=final)
+    if live and (standing := note.recall(found)):
+        return _stood(standing, live[1], meter)
     counts = _Counts()
     both = zip(_ahead(again), found, strict=True)
     decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
@@ -82,7 +86,21 @@ def plan(
     if live and live[0].status == "final":
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
+    if made.empty and not made.news:
+        kept = {name: tallies[Op.KEEP] for name, tallies in counts.artifacts.items()}
+        note.keep(Standing(marks, {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}), found)
     return made
+
+
+def _stood(standing: Standing, live: Iterable[Entry], meter: Meter) -> Plan:
+    """Return the plan of a release that is live, every object of it."""
+    counts = _Counts()
+    for artifact, (objects, size_bytes) in standing.artifacts.items():
+        for tally in (counts.totals[Op.KEEP], counts.artifacts[artifact][Op.KEEP]):
+            tally.objects += objects
+            tally.size_bytes += size_bytes
+        meter.advance(objects, size_bytes)
+    return Plan(Changes((), live), counts.totals, counts.artifacts, 0, standing.marks)
 
 
 class _Counts:

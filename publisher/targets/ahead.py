@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from queue import SimpleQueue
 from threading import Semaphore, Thread
@@ -17,18 +17,20 @@ BLOCKS = 32  # that may wait to be taken: memory does not grow with the stream
 class Ahead(Iterator[T], Generic[T]):
     """The items of an iterator, in its order; what it raises is raised where it would be."""
 
-    def __init__(self, items: Iterator[T]) -> None:
-        """Begin to run."""
-        self._items = items
+    def __init__(self, items: Iterator[T], seen: Callable[[list[T]], None] = lambda _: None) -> None:
+        """Begin to run; `seen` takes each block, in the thread."""
+        self._items, self._seen = items, seen
         self._room = Semaphore(BLOCKS)
         self._blocks: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()
         self._block: Iterator[T] = iter(())
-        self._left = self._ended = False
+        self._left = False
+        self.ended = False  # whether all was taken
         Thread(target=self._run, name="ahead", daemon=True).start()
 
     def _run(self) -> None:
         try:
             while block := list(islice(self._items, BLOCK)):
+                self._seen(block)
                 self._room.acquire()
                 if self._left:
                     return
@@ -43,16 +45,25 @@ class Ahead(Iterator[T], Generic[T]):
 
     def __next__(self) -> T:
         """Wait for the next item."""
-        while not self._ended:
+        while not self.ended:
             for item in self._block:
                 return item
-            block = self._blocks.get()
-            self._room.release()
-            self._ended = not isinstance(block, list)
-            if isinstance(block, BaseException):
-                raise block
-            self._block = iter(block or ())
+            self._take()
         raise StopIteration
+
+    def _take(self) -> None:
+        """Wait for the next block."""
+        block = self._blocks.get()
+        self._room.release()
+        self.ended = not isinstance(block, list)
+        if isinstance(block, BaseException):
+            raise block
+        self._block = iter(block or ())
+
+    def drain(self) -> None:
+        """Take all that is left, to the end."""
+        while not self.ended:
+            self._take()
 
     def leave(self) -> None:
         """Have the thread end, as soon as it has its next block."""

@@ -10,6 +10,7 @@ from publisher.objects import Ability, AccessChange, Entry, Headers, ObjectSpec,
 from publisher.parallel import Pace
 from publisher.record import Access
 from publisher.targets.access import Reach
+from publisher.targets.lookup import Lookup
 
 Body = Iterable[bytes]
 Labels = Callable[[], Mapping[str, str]]
@@ -78,10 +79,12 @@ class Target(Protocol):
     def open(self, key: str) -> IO[bytes] | None:
         """Return the stored bytes of an object as a seekable file, or None where there is none."""
 
-    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Lookup:
         """For each of the keys, which come sorted, tell what is stored there; as lazily as the keys come.
 
-        `likely` is a folder at the top that keys will lie in: what takes time to be told of it is asked for at once.
+        `likely` is the folder of a release that keys will lie in: what takes time to be told of it is asked for at once.
+        `Lookup.seal` ends the answers, and returns a digest of all that lies in this folder but locks and records, by
+        key, size and tag; "" where that would take more than was asked for already.
         """
 
     def below(self, prefix: str) -> Iterator[Stored]:

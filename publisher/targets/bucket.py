@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
-from publisher.record import Access, folder
+from publisher.record import Access, record_key
 from publisher.targets.access import Reach
 from publisher.targets.ahead import Ahead
 from publisher.targets.base import Body, Held, Labels, Lane, Signed
-from publisher.targets.lock import held, key_of
-from publisher.targets.lookup import Listing, begun
+from publisher.targets.lock import canary_of, held, key_of
+from publisher.targets.lookup import Listing, Lookup, Seal, begun
 from publisher.targets.parts import PART_BYTES, Crc32c, gather, regrouped
 from publisher.targets.patience import HOPELESS, Patient, reachable
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
@@ -74,14 +74,23 @@ class Bucket(Patient):
             file.write(found[0])
         return True
 
-    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Lookup:
         """Tell what is stored under each key, by one listing of each folder at the top that they lie in."""
-        ahead = Ahead(self.listed(f"{likely}/")) if likely else None
-        return self._looked_up(keys, likely, ahead)
+        if not likely:
+            return Lookup(self._looked_up(keys, likely, None))
+        seal = Seal({record_key(likely), key_of(likely), canary_of(likely)})
+        ahead = Ahead(self.listed(f"{likely}/"), seal.add)
+
+        def sealed() -> str:
+            ahead.drain()
+            return seal.text
+
+        return Lookup(self._looked_up(keys, likely, ahead), sealed)
 
     def _looked_up(self, keys: Iterable[str], likely: str, ahead: Ahead[Stored] | None) -> Iterator[Stored | None]:
         def listed(prefix: str, last: str) -> Iterator[Stored]:
-            return ahead if ahead is not None and prefix == f"{likely}/" else self.listed(prefix, last)
+            fresh = ahead is not None and prefix == f"{likely}/" and not ahead.ended
+            return ahead if ahead is not None and fresh else self.listed(prefix, last)
 
         try:
             listing = Listing(self.head, listed)
@@ -97,13 +106,12 @@ class Bucket(Patient):
 
     def listed(self, prefix: str, last: str = "") -> Iterator[Stored]:
         """List what is below a prefix and sorts after a key; where the listing breaks off, it goes on after its last."""
-        after = self.prefix + last if last else ""
+        after, skipped = self.prefix + last if last else "", len(self.prefix)
         while True:
             pages = self.persist(prefix, lambda _: begun(self.wire.list(self.prefix + prefix, after)))  # noqa: B023
             try:
-                for found in pages:
-                    after = found.key
-                    yield found._replace(key=after.removeprefix(self.prefix))
+                for after, size_bytes, encoding, tag in pages:
+                    yield Stored(after[skipped:], size_bytes, encoding, tag)
             except Trouble as trouble:  # its generator is at its end
                 self.pace.failed(trouble)
                 if trouble.why in HOPELESS:
@@ -299,7 +307,7 @@ class Bucket(Patient):
         if seen is not None:
             works = seen == "yes"
         else:
-            works = self._probe(f"{folder(version)}/canary")
+            works = self._probe(canary_of(version))
             if works is not None:
                 self._notes.set(_PRECONDITIONS, "yes" if works else "no")
         message = {

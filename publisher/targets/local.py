@@ -26,6 +26,7 @@ from publisher.parallel import Pace, Steady, workers
 from publisher.record import Access
 from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
+from publisher.targets.lookup import Lookup
 from publisher.tree import in_order
 from publisher.work import only_one, trouble
 
@@ -78,10 +79,10 @@ class LocalTarget:
                     raise trouble(error, path) from error
         return None
 
-    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Lookup:
         """Tell what is stored under each key."""
         del likely  # a disk is asked one by one
-        return (self._stored(key) for key in keys)
+        return Lookup(self._stored(key) for key in keys)
 
     def _stored(self, key: str) -> Stored | None:
         for path, encoding in ((f"{self.root}/{key}.gz", "gzip"), (f"{self.root}/{key}", None)):

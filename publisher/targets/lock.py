@@ -74,6 +74,11 @@ def key_of(version: str) -> str:
     return f"{folder(version)}/lock.json"
 
 
+def canary_of(version: str) -> str:
+    """Return the key of the probe for conditional writes."""
+    return f"{folder(version)}/canary"
+
+
 @contextmanager
 def held(place: Place, version: str) -> Iterator[Holding]:
     """Hold the lock of a release as long as this lasts; raise Locked, naming the holder, where somebody else does."""

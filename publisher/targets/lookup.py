@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from publisher.objects import Stored
 from publisher.targets.wire import Head
+
+
+class Lookup(Iterator[Stored | None]):
+    """What is stored under each of the keys that were asked for, in their order."""
+
+    def __init__(self, answers: Iterator[Stored | None], seal: Callable[[], str] = lambda: "") -> None:
+        """Take the answers, and what ends them."""
+        self._answers, self.seal = answers, seal
+
+    def __iter__(self) -> Iterator[Stored | None]:  # noqa: PYI034 - itself would be one step more for each of them
+        """Return the answers."""
+        return self._answers
+
+    def __next__(self) -> Stored | None:
+        """Return the next answer."""
+        return next(self._answers)
+
+
+class Seal:
+    """A digest of all that a listing tells: while it is the same, so are the objects."""
+
+    def __init__(self, passing: Collection[str]) -> None:
+        """Begin with nothing; `passing` are keys that come and go, and do not count."""
+        self._digest, self._passing = hashlib.sha256(), passing
+
+    def add(self, stored: list[Stored]) -> None:
+        """Take the next objects, in the order of keys."""
+        lines = [
+            f"{key}\0{size}\0{encoding}\0{tag}\n" for key, size, encoding, tag in stored if key not in self._passing
+        ]
+        self._digest.update("".join(lines).encode(errors="surrogateescape"))
+
+    @property
+    def text(self) -> str:
+        """The digest of what was taken."""
+        return self._digest.hexdigest()
 
 
 class Listing:

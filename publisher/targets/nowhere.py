@@ -12,6 +12,7 @@ from publisher.parallel import Pace, Steady, workers
 from publisher.record import Access
 from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
+from publisher.targets.lookup import Lookup
 
 
 class Nowhere:
@@ -34,10 +35,10 @@ class Nowhere:
         del key
         return None
 
-    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Iterator[Stored | None]:
+    def lookup(self, keys: Iterable[str], *, likely: str = "") -> Lookup:
         """Tell for each key that nothing is there."""
         del likely
-        return (None for _ in keys)
+        return Lookup(None for _ in keys)
 
     def below(self, prefix: str) -> Iterator[Stored]:
         """List nothing."""

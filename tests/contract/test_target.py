@@ -304,6 +304,39 @@ def test_lookup_answers_in_order_and_as_lazily_as_it_is_asked(place: Place) -> N
     assert (missing, told(third, "gzip"), last) == (None, ("v1/c", len(gzip.compress(OLD, mtime=0))), None)
 
 
+def sealed(place: Place) -> str:
+    """Return the seal as another program would take it."""
+    return place.another().lookup((), likely="v1").seal()
+
+
+def test_a_seal_is_broken_by_whatever_becomes_of_an_object(place: Place) -> None:
+    """A folder is not listed for it; a bucket is."""
+    for key in ("v1/a", "v1/b-c", "v1/b/c", "v2/a"):
+        place.target.put(key, [OLD], PLAIN)
+    first = sealed(place)
+    assert first == sealed(place)
+    assert (first == "") == isinstance(place.target, LocalTarget)
+    place.target.put("v2/b", [OLD], PLAIN)
+    with place.target.lock("v1"):
+        place.target.put("v1/.release/release.json", [OLD], PLAIN)
+    assert sealed(place) == first  # another release, and what a run that changes nothing may write
+    seals = {first}
+    for key, body in (("v1/b/c", OLD[::-1]), ("v1/c", OLD), ("v1/a", b""), ("v1/.release/inventory-1.parquet", OLD)):
+        place.target.put(key, [body], PLAIN)
+        seals.add(sealed(place))
+    assert len(seals) == (1 if first == "" else 5)
+
+
+def test_what_was_sealed_can_still_be_looked_up(place: Place) -> None:
+    place.target.put("v1/a", [OLD], PLAIN)
+    found = place.target.lookup(["v1/a", "v1/b"], likely="v1")
+    seal = found.seal()
+    assert [told(each, None) for each in found] == [("v1/a", len(OLD)), None]
+    found = place.target.lookup(["v1/a"], likely="v1")
+    assert [told(each, None) for each in found] == [("v1/a", len(OLD))]
+    assert found.seal() == seal
+
+
 def test_holds_is_about_every_byte(place: Place) -> None:
     assert not holds(place.target, "v1/a", OLD, PLAIN)
     place.target.put("v1/a", [OLD], PLAIN)

@@ -22,9 +22,11 @@ from publisher.targets.s3.troubles import OddKey
 from publisher.targets.wire import Trouble, Why
 from publisher.tree import in_order
 
-_HELD = 200_000  # keys that are sorted in memory: some 60 MB
+_HELD = 250_000  # keys that are sorted in memory: some 60 MB
 _PAGE = 1000  # the most that a store tells at once
 _DIRECTORY_BUCKET = "--x-s3"  # how their names end
+
+_Row = tuple[str, int, str, str]  # what Stored has, as a plain tuple
 
 
 def listed(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
@@ -33,45 +35,48 @@ def listed(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
         yield from ascending(connection, prefix, after)
         return
     try:
-        yield from in_order((found for found in _quick(connection, prefix) if found.key > after), _HELD)
+        yield from map(Stored._make, in_order((row for row in _quick(connection, prefix) if row[0] > after), _HELD))
     except OddKey:  # met before the first was passed on: sorting has read them all by then
-        yield from in_order((found for found in _careful(connection, prefix) if found.key > after), _HELD)
+        yield from map(Stored._make, in_order((row for row in _careful(connection, prefix) if row[0] > after), _HELD))
 
 
 def ascending(connection: Connection, prefix: str, after: str) -> Iterator[Stored]:
     """Pass on what a store lists in order; raise Trouble where it does not."""
     last = after
     try:
-        for found in _quick(connection, prefix, after):
-            if found.key <= last:
+        for row in _quick(connection, prefix, after):
+            if row[0] <= last:
                 break
-            yield found
-            last = found.key
+            yield Stored._make(row)
+            last = row[0]
         else:
             return
     except OddKey:
         pass
-    for found in _careful(connection, prefix, last):
-        if found.key <= last:
-            raise Trouble(Why.WRONG, f"the store lists {found.key} after {last}, which is not the order of keys")
-        yield found
-        last = found.key
+    for row in _careful(connection, prefix, last):
+        if row[0] <= last:
+            raise Trouble(Why.WRONG, f"the store lists {row[0]} after {last}, which is not the order of keys")
+        yield Stored._make(row)
+        last = row[0]
 
 
-def _quick(connection: Connection, prefix: str, after: str = "") -> Iterator[Stored]:
+def _quick(connection: Connection, prefix: str, after: str = "") -> Iterator[_Row]:
     def begin(store: S3Store) -> Iterator[Any]:
         return iter(obstore.list(store, prefix or None, offset=after or None, chunk_size=_PAGE))
 
     pages = connection.quick(begin, again=True)
     while page := connection.quick(lambda _: next(pages, None), again=True):
-        for found in page:
-            if found["path"].startswith(prefix):  # the empty object that stands for the folder itself does not
-                yield Stored(found["path"], found["size"], UNTOLD, found["e_tag"] or "")
+        # The empty object that stands for the folder itself is called as the prefix is, but for its slash.
+        yield from [
+            (found["path"], found["size"], UNTOLD, found["e_tag"] or "")
+            for found in page
+            if found["path"].startswith(prefix)
+        ]
 
 
-def _careful(connection: Connection, prefix: str, after: str = "") -> Iterator[Stored]:
+def _careful(connection: Connection, prefix: str, after: str = "") -> Iterator[_Row]:
     marker = {"ContinuationToken": "NextContinuationToken"}
     for page in connection.pages("list_objects_v2", marker, Prefix=prefix, StartAfter=after):
         for found in page.get("Contents", ()):
             if found["Key"] != prefix:
-                yield Stored(found["Key"], found["Size"], UNTOLD, found.get("ETag", ""))
+                yield found["Key"], found["Size"], UNTOLD, found.get("ETag", "")
