@@ -27,7 +27,7 @@ class Gzip(StrEnum):
     INSIDE = "inside"  # its own bytes may be gzip (a codec, an archive): never looked into, never encoded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: a million objects are looked up by theirs
 class Rule:
     """One row of the table: which roles, what about gzip, which Content-Type, and whether readers need ranges."""
 
@@ -163,6 +163,7 @@ class Contradiction(Exception):
     """The bytes, the name and the rule do not agree; the message says how."""
 
 
+@lru_cache(maxsize=1024)
 def stored_form(row: Rule, *, gz_name: bool, gzip_bytes: bool) -> tuple[Form, bool]:
     """Decide how an object is stored: (form, with Content-Encoding: gzip).
 

@@ -52,7 +52,7 @@ def write(entries: Iterable[Entry], sink: IO[bytes]) -> int:
             if batch[0].key <= last or any(a.key >= b.key for a, b in pairwise(batch)):
                 raise ValueError(f"inventory entries are not sorted near {batch[0].key}")
             last = batch[-1].key
-            columns = zip(*((*entry[:6], *_header_cells(entry.headers)) for entry in batch), strict=True)
+            columns = zip(*((*entry[:6], *entry.headers) for entry in batch), strict=True)
             arrays = [_array(column, text=kind == "string") for column, (_, kind) in zip(columns, COLUMNS, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema), row_group_size=BATCH_ROWS)
             rows += len(batch)
@@ -99,10 +99,6 @@ def _array(column: Iterable[Any], *, text: bool) -> Any:  # noqa: ANN401 - pyarr
     builder = pa.lib.StringBuilder()
     builder.append_values(column)
     return builder.finish()
-
-
-def _header_cells(headers: Headers) -> tuple[str, str | None, str]:
-    return headers.content_type, headers.content_encoding, headers.cache_control
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS sources (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
 """
-_ROW = tuple[str, bytes, int, int, int, int, str, int, str, int, str, str]
+_ROW = tuple[str, str | bytes, int, int, int, int, str, int, str, int, str, str]
+_FORMS = {form.value: form for form in Form}
 
 
 class Ledger:
@@ -106,7 +107,7 @@ class Ledger:
     def learn(self, spec: ObjectSpec, entry: Entry, tag: str) -> None:
         """Keep what a source turned out to be, and how the target tags what it has of it."""
         source = (
-            os.fsencode(spec.path),
+            _plain(spec.path),
             spec.size_bytes,
             spec.mtime_ns,
             spec.inode,
@@ -157,9 +158,20 @@ class Memory:
         row = self._next
         while row is not None and row[0] < key:
             row = self._next = next(self._rows, None)
-        if row is None or row[:5] != (key, os.fsencode(path), size_bytes, mtime_ns, inode):
+        if row is None or row[0] != key or row[2:5] != (size_bytes, mtime_ns, inode):
             return None
-        return Known(bool(row[5]), Form(row[6]), *row[7:])
+        if row[1] != path and row[1] != os.fsencode(path):
+            return None
+        return Known(row[5] != 0, _FORMS[row[6]], *row[7:])
+
+
+def _plain(path: str) -> str | bytes:
+    """Return a path as SQLite takes it: as text, unless it is none."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
 
 
 def _made(db: sqlite3.Connection) -> sqlite3.Connection:

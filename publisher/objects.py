@@ -15,8 +15,7 @@ class Form(StrEnum):
     GZIP = "gzip"
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(NamedTuple):
     """The headers that an object carries. `content_encoding` is exactly "gzip" or None."""
 
     content_type: str

@@ -116,7 +116,10 @@ def ordered_map(
     """
     with _Pool(function, pace or Steady(workers()), halt, shortcut) as pool:
         flow = _Flow(items, at_once, pool, shortcut, window)
-        while flow.feed():
+        while True:
+            yield from flow.straight()
+            if not flow.feed():
+                return
             yield from flow.ripe()
             flow.wait()
 
@@ -137,6 +140,17 @@ class _Flow(Generic[A, B]):
         self._at_once, self._pool, self._shortcut, self._window = at_once, pool, shortcut, window
         self._waiting: dict[int, tuple[B | None, BaseException | None]] = {}
         self._fed = self._taken = 0
+
+    def straight(self) -> Iterator[B]:
+        """Yield what can be answered at once, as long as nothing else is on its way."""
+        if self._taken < self._fed or self._held is not None:
+            return
+        for item in self._items:
+            if (quick := self._at_once(item[1])) is None:
+                self._held = item
+                return
+            self._fed = self._taken = item[0] + 1
+            yield quick
 
     def feed(self) -> bool:
         """Begin what there is room for; return whether anything is on its way."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import tempfile
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 
 from publisher import record
@@ -15,20 +14,19 @@ from publisher.errors import Conflict, InvalidInput, Problem
 from publisher.ledger import Ledger
 from publisher.objects import UNTOLD, Change, Entry, Headers, ObjectSpec, Op, Plan, Stored, Tally
 from publisher.others import Others
+from publisher.pairs import Pair, pairs
 from publisher.parallel import ordered_map
 from publisher.payload import Payload, content_digest, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import Record
 from publisher.standing import Note, Standing
 from publisher.targets import Target
-from publisher.tree import Mark, Tree, specs
+from publisher.tree import Mark, Tree
 from publisher.words import count
 from publisher.work import trouble
 
-MAX_PROBLEMS = 1000  # that are named; more of them say nothing new
 AHEAD = 25_000  # sources that are looked at while the target still lists: some 25 MB
 
-Pair = tuple[str, ObjectSpec | None, Entry | None]  # a key, what is wanted there, and what the live record says
 Found = tuple[Pair, Stored | None]  # and what is stored there
 
 
@@ -63,10 +61,9 @@ def plan(
     problems: list[Problem] = []
     trees = tuple(trees)
     seen = {tree.key: Mark() for tree in trees}
-    wanted = _without_problems(_merged(trees, ledger, seen, final=final), problems)
-    joined = _apart(_joined(wanted, live[1] if live else ()), problems)
-    pairs, again = itertools.tee(joined)
-    found = target.lookup((key for key, _, _ in pairs), likely=version)
+    joined = pairs(trees, live[1] if live else (), problems, final=final, ledger=ledger, seen=seen)
+    asked, again = itertools.tee(joined)
+    found = target.lookup((key for key, _, _ in asked), likely=version)
     judge = _Judge(target, version, Others(target, version), recorded=live is not None)
     note = Note(ledger, live[0] if live else None, trees, final=final)
     if live and (standing := note.recall(found)):
@@ -114,10 +111,11 @@ class _Counts:
     def watch(self, changes: Iterable[Change], meter: Meter) -> Iterator[Change]:
         """Count the changes as they pass."""
         for change in changes:
-            for tally in (self.totals[change.op], self.artifacts[change.artifact][change.op]):
-                tally.add(change.size_bytes)
+            op, _, artifact, size_bytes, *_ = change
+            self.totals[op].add(size_bytes)
+            self.artifacts[artifact][op].add(size_bytes)
             self.news += not change.recorded
-            meter.advance(1, change.size_bytes)
+            meter.advance(1, size_bytes)
             yield change
 
 
@@ -125,89 +123,14 @@ def _learned(decided: Iterable[tuple[Change, str]], ledger: Ledger | None) -> It
     """Pass the changes on; of what need not be sent, remember what was found when its source was read."""
     for change, tag in decided:
         spec, entry = change.spec, change.entry
-        if ledger and change.op is Op.KEEP and spec and entry and (spec.known is None or spec.known.tag != tag):
+        if spec is None or change.op is not Op.KEEP:
+            yield change
+            continue
+        if ledger and entry and (spec.known is None or spec.known.tag != tag):
             ledger.learn(spec, entry, tag)
-        yield change._replace(spec=None) if change.op is Op.KEEP else change
+        yield change._replace(spec=None)
     if ledger:
         ledger.commit()
-
-
-def _merged(
-    trees: Iterable[Tree], ledger: Ledger | None, seen: Mapping[str, Mark], *, final: bool
-) -> Iterator[ObjectSpec | Problem]:
-    """Merge the trees by key; a problem has no key and keeps its place in its own tree."""
-
-    def keyed(tree: Tree) -> Iterator[tuple[str, int, ObjectSpec | Problem]]:
-        key, number = "", 0
-        memory = ledger.below(tree.key) if ledger else None
-        for item in specs(tree, final=final, memory=memory, seen=seen[tree.key]):
-            key = item.key if isinstance(item, ObjectSpec) else key
-            number += 1
-            yield key, number, item
-        if not number:
-            yield key, 0, Problem(str(tree.path), "holds nothing that can be published", "is it the right folder?")
-
-    return (item for _, _, item in heapq.merge(*map(keyed, trees), key=lambda row: row[0]))
-
-
-def _without_problems(items: Iterable[ObjectSpec | Problem], problems: list[Problem]) -> Iterator[ObjectSpec]:
-    for item in items:
-        if isinstance(item, ObjectSpec):
-            yield item
-        elif len(problems) < MAX_PROBLEMS:
-            problems.append(item)
-        elif len(problems) == MAX_PROBLEMS:
-            problems.append(
-                Problem("", f"and more; only the first {MAX_PROBLEMS} are named", "mend these and look again")
-            )
-
-
-def _joined(wanted: Iterable[ObjectSpec], live: Iterable[Entry]) -> Iterator[Pair]:
-    """Join two streams that are sorted by key."""
-    specs_, entries = iter(wanted), iter(live)
-    spec, entry = next(specs_, None), next(entries, None)
-    while spec is not None or entry is not None:
-        if entry is None or (spec is not None and spec.key < entry.key):
-            assert spec is not None
-            yield spec.key, spec, None
-            spec = next(specs_, None)
-        elif spec is None or entry.key < spec.key:
-            yield entry.key, None, entry
-            entry = next(entries, None)
-        else:
-            yield spec.key, spec, entry
-            spec, entry = next(specs_, None), next(entries, None)
-
-
-def _apart(pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[Pair]:
-    """Name keys that a store or a disk cannot tell apart: twice the same, `X` beside `X.gz`, `X` beside `X/…`."""
-    open_pairs: list[Pair] = []  # keys that are each a prefix of the next: what sorts between X and X.gz starts with X
-    for pair in pairs:
-        while open_pairs and not pair[0].startswith(open_pairs[-1][0]):
-            open_pairs.pop()
-        clashes = (_clash(other, pair) for other in open_pairs if len(problems) < MAX_PROBLEMS)
-        problems += [problem for problem in clashes if problem is not None]
-        open_pairs.append(pair)
-        yield pair
-
-
-def _clash(short: Pair, long: Pair) -> Problem | None:
-    """Return why two keys, of which the first is a prefix of the second, cannot both be objects."""
-    (key, spec, _), (other, other_spec, _) = short, long
-    new = other_spec or spec
-    if new is None:
-        return None  # both are live already
-    live = "" if spec and other_spec else ", which is live already and is never taken away"
-    rest = other[len(key) :]
-    if rest == "" and spec is not None:
-        return Problem(new.path, f"becomes the key {key}, which {spec.path} becomes too", "give one another key")
-    if rest == ".gz":
-        message = f"would be the object {other} beside {key}, which web servers take for one{live}"
-        return Problem(new.path, message, "give one of them another name")
-    if rest.startswith("/"):
-        message = f"would be the object {other} below {key}, which is an object itself{live}"
-        return Problem(new.path, message, "give one of them another key")
-    return None
 
 
 def _ahead(pairs: Iterable[Pair]) -> Iterator[Pair]:
@@ -238,9 +161,9 @@ class _Judge:
         if spec is None or entry is None or stored is None or spec.known is None:
             return None
         known = spec.known
-        same = known.content_sha256 == entry.content_sha256 and spec.headers == entry.headers
-        if same and stored.tag == known.tag and _as_recorded(stored, entry):
-            return Change(Op.KEEP, key, spec.artifact, entry.size_bytes, SAME, spec, entry, recorded=True), stored.tag
+        same = known.tag == stored.tag and known.content_sha256 == entry.content_sha256
+        if same and spec.headers == entry.headers and _as_recorded(stored, entry):
+            return Change(Op.KEEP, key, spec.artifact, entry.size_bytes, SAME, None, entry, recorded=True), stored.tag
         return None
 
     def decide(self, found: Found) -> tuple[Change, str]:
@@ -297,7 +220,7 @@ class _Judge:
 def _as_recorded(stored: Stored, entry: Entry) -> bool:
     """Whether what a listing tells of an object is what the record says of it."""
     encoding = stored.content_encoding
-    return stored.size_bytes == entry.size_bytes and encoding in {UNTOLD, entry.headers.content_encoding}
+    return stored.size_bytes == entry.size_bytes and encoding in (UNTOLD, entry.headers.content_encoding)
 
 
 FOREIGN = "there already, and not this release's"

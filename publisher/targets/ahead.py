@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from queue import SimpleQueue
 from threading import Semaphore, Thread
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ BLOCK = 1000  # items that are handed over at once
 BLOCKS = 32  # that may wait to be taken: memory does not grow with the stream
 
 
-class Ahead(Iterator[T], Generic[T]):
+class Ahead(Generic[T]):
     """The items of an iterator, in its order; what it raises is raised where it would be."""
 
     def __init__(self, items: Iterator[T], seen: Callable[[list[T]], None] = lambda _: None) -> None:
@@ -22,7 +22,6 @@ class Ahead(Iterator[T], Generic[T]):
         self._items, self._seen = items, seen
         self._room = Semaphore(BLOCKS)
         self._blocks: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()
-        self._block: Iterator[T] = iter(())
         self._left = False
         self.ended = False  # whether all was taken
         Thread(target=self._run, name="ahead", daemon=True).start()
@@ -39,26 +38,19 @@ class Ahead(Iterator[T], Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again where the next item is taken
             self._blocks.put(error)
 
-    def __iter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __next__(self) -> T:
-        """Wait for the next item."""
+    def __iter__(self) -> Iterator[T]:
+        """Yield the items, waiting for them."""
         while not self.ended:
-            for item in self._block:
-                return item
-            self._take()
-        raise StopIteration
+            yield from self._take()
 
-    def _take(self) -> None:
+    def _take(self) -> list[T]:
         """Wait for the next block."""
         block = self._blocks.get()
         self._room.release()
         self.ended = not isinstance(block, list)
         if isinstance(block, BaseException):
             raise block
-        self._block = iter(block or ())
+        return block or []
 
     def drain(self) -> None:
         """Take all that is left, to the end."""

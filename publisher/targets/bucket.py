@@ -90,7 +90,7 @@ class Bucket(Patient):
     def _looked_up(self, keys: Iterable[str], likely: str, ahead: Ahead[Stored] | None) -> Iterator[Stored | None]:
         def listed(prefix: str, last: str) -> Iterator[Stored]:
             fresh = ahead is not None and prefix == f"{likely}/" and not ahead.ended
-            return ahead if ahead is not None and fresh else self.listed(prefix, last)
+            return iter(ahead) if ahead is not None and fresh else self.listed(prefix, last)
 
         try:
             listing = Listing(self.head, listed)

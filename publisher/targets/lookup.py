@@ -52,22 +52,23 @@ class Listing:
     def __init__(self, head: Callable[[str], Head | None], listed: Callable[[str, str], Iterator[Stored]]) -> None:
         """Take what tells of one key, and what lists below a prefix from behind a key on."""
         self._head, self._listed = head, listed
-        self._top = ""
+        self._top = "/"  # of no key
         self._rest: Iterator[Stored] = iter(())
         self._next: Stored | None = None
 
     def find(self, key: str) -> Stored | None:
         """Return what is stored under a key; each key sorts after the one before it."""
-        top, slash, _ = key.partition("/")
-        if not slash:
-            head = self._head(key)
-            return None if head is None else Stored(key, head.size_bytes, head.headers.content_encoding, head.tag)
-        if top != self._top:
-            self._top, self._rest = top, self._listed(f"{top}/", key[:-1])  # the last before it
+        if not key.startswith(self._top):
+            top, slash, _ = key.partition("/")
+            if not slash:
+                head = self._head(key)
+                return None if head is None else Stored(key, head.size_bytes, head.headers.content_encoding, head.tag)
+            self._top, self._rest = f"{top}/", self._listed(f"{top}/", key[:-1])  # the last before it
             self._next = next(self._rest, None)
-        while self._next is not None and self._next.key < key:
-            self._next = next(self._rest, None)
-        return self._next if self._next is not None and self._next.key == key else None
+        found = self._next
+        while found is not None and found[0] < key:
+            found = self._next = next(self._rest, None)
+        return found if found is not None and found[0] == key else None
 
 
 def begun(listing: Iterator[Stored]) -> Iterator[Stored]:

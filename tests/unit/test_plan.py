@@ -11,7 +11,7 @@ import pytest
 from publisher import record
 from publisher.errors import Conflict, InvalidInput, LocalTrouble
 from publisher.objects import Op
-from publisher.plan import MAX_PROBLEMS
+from publisher.pairs import MAX_PROBLEMS
 from publisher.tree import Tree
 from tests.rig import Rig, ops, reasons, state
 

@@ -39,7 +39,7 @@ from publisher.record import Access, Described, InventoryRef, Record, ReleaseRef
 BASE = "https://data.example.org/da1"
 EM = Space("hemibrain EM", (8.0, 8.0, 8.0), "nm")
 PLAIN = Headers("application/octet-stream", None, "no-cache")
-GZIP = replace(PLAIN, content_encoding="gzip")
+GZIP = PLAIN._replace(content_encoding="gzip")
 
 
 def scale(key: str = "8_8_8", edge: float = 8.0, *, sharded: bool = False) -> Scale:

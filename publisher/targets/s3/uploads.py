@@ -16,7 +16,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -188,7 +187,7 @@ def _abort(connection: Connection, key: str, identity: str) -> None:
 
 
 def _part_bytes(headers: Headers, labels: Mapping[str, str], size_bytes: int) -> int:
-    told = json.dumps([_FORM, astuple(headers), sorted(labels.items())])
+    told = json.dumps([_FORM, tuple(headers), sorted(labels.items())])
     least = -(-size_bytes // _MOST_PARTS)
     digest = hashlib.sha256(told.encode()).digest()
     return max(PART_BYTES, -(-least // _MIB) * _MIB) + int.from_bytes(digest[:4]) % _MIB
