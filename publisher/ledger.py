@@ -158,9 +158,9 @@ class Memory:
         row = self._next
         while row is not None and row[0] < key:
             row = self._next = next(self._rows, None)
-        if row is None or row[0] != key or row[2:5] != (size_bytes, mtime_ns, inode):
+        if row is None or row[0] != key:
             return None
-        if row[1] != path and row[1] != os.fsencode(path):
+        if row[2:5] != (size_bytes, mtime_ns, inode) or (row[1] != path and row[1] != os.fsencode(path)):
             return None
         return Known(row[5] != 0, _FORMS[row[6]], *row[7:])
 

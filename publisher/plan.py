@@ -63,29 +63,29 @@ def plan(
     seen = {tree.key: Mark() for tree in trees}
     joined = pairs(trees, live[1] if live else (), problems, final=final, ledger=ledger, seen=seen)
     asked, again = itertools.tee(joined)
-    found = target.lookup((key for key, _, _ in asked), likely=version)
     judge = _Judge(target, version, Others(target, version), recorded=live is not None)
     note = Note(ledger, live[0] if live else None, trees, final=final)
-    if live and (standing := note.recall(found)):
-        return _stood(standing, live[1], meter)
     counts = _Counts()
-    both = zip(_ahead(again), found, strict=True)
-    decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
-    try:
-        told = counts.watch(_learned(decided, ledger), meter)
-        changes = Changes(told, live[1] if live else ())
-    except OSError as error:  # of the spool's own file, or of a source that cannot be read
-        raise trouble(error, tempfile.gettempdir()) from error
-    if problems:
-        raise InvalidInput(problems)
-    marks = {key: mark.text for key, mark in seen.items()}
-    made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks)
+    with target.lookup((key for key, _, _ in asked), likely=version) as found:
+        if live and (standing := note.recall(found)):
+            return _stood(standing, live[1], meter)
+        both = zip(_ahead(again), found, strict=True)
+        decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
+        try:
+            told = counts.watch(_learned(decided, ledger), meter)
+            changes = Changes(told, live[1] if live else ())
+        except OSError as error:  # of the spool's own file, or of a source that cannot be read
+            raise trouble(error, tempfile.gettempdir()) from error
+        if problems:
+            raise InvalidInput(problems)
+        marks = {key: mark.text for key, mark in seen.items()}
+        made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks)
+        if made.empty and not made.news:
+            kept = {name: tallies[Op.KEEP] for name, tallies in counts.artifacts.items()}
+            note.keep(Standing(marks, {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}), found)
     if live and live[0].status == "final":
         _refuse_changes(made, live[0])
     _refuse_foreign(made)
-    if made.empty and not made.news:
-        kept = {name: tallies[Op.KEEP] for name, tallies in counts.artifacts.items()}
-        note.keep(Standing(marks, {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}), found)
     return made
 
 

@@ -77,19 +77,22 @@ class Mark:
     def __init__(self) -> None:
         """Begin with no file."""
         self._digest = hashlib.sha256()
+        self._rows: list[tuple[object, ...]] = []
 
     def add(self, file: File | Problem, role: str) -> None:
         """Take the next file of a walk, or what speaks against it."""
-        if isinstance(file, Problem):
-            line = f"{file}\n"
-        else:
-            relative, _, size, mtime, inode, gz_name = file
-            line = f"{relative}\0{role}\0{gz_name}\0{size}\0{mtime}\0{inode}\n"
-        self._digest.update(line.encode(errors="surrogateescape"))
+        self._rows.append((f"{file}",) if isinstance(file, Problem) else (role, file[0], file[2:]))
+        if len(self._rows) == BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._digest.update(marshal.dumps(self._rows, 0))  # in the first version what is the same is written the same
+        self._rows.clear()
 
     @property
     def text(self) -> str:
         """The digest of what was taken."""
+        self._flush()
         return self._digest.hexdigest()
 
 
@@ -131,26 +134,24 @@ def specs(
         if isinstance(file, Problem):
             yield file
             continue
-        key = f"{tree.key}/{file.relative}" if file.relative else tree.key
+        relative, path, size, mtime, inode, gz_name = file
+        key = f"{tree.key}/{relative}" if relative else tree.key
         # cloud-volume stores `X` as `X.gz` whatever it is: also what no `info` speaks of, such as a scale left behind.
-        row = rule(role or "chunk/raw") if role or file.gz_name else rule_for_name(_name(tree, file))
-        known = memory.find(key, file.path, file.size_bytes, file.mtime_ns, file.inode) if memory else None
+        row = rule(role or "chunk/raw") if role or gz_name else rule_for_name(_name(tree, file))
+        known = memory.find(key, path, size, mtime, inode) if memory else None
         if known is None:
             yield from _problems(tree, file, key, row)
         try:
-            gzip_bytes = known.gzip_bytes if known else row.gzip is not Gzip.INSIDE and is_gzip(file.path)
-            form, encoded = stored_form(row, gz_name=file.gz_name, gzip_bytes=gzip_bytes)
+            gzip_bytes = known.gzip_bytes if known else row.gzip is not Gzip.INSIDE and is_gzip(path)
+            form, encoded = stored_form(row, gz_name=gz_name, gzip_bytes=gzip_bytes)
         except Contradiction as error:
-            yield Problem(
-                file.path, f"{error}", _REPACK if file.gz_name and not gzip_bytes else "decompress it: gunzip"
-            )
+            yield Problem(path, f"{error}", _REPACK if gz_name and not gzip_bytes else "decompress it: gunzip")
         except OSError as error:
-            yield Problem(file.path, f"cannot be read: {error.strerror}", "make it readable for this user")
+            yield Problem(path, f"cannot be read: {error.strerror}", "make it readable for this user")
         else:
             head = headers(row, encoded=encoded, final=final)
             known = known if known and known.form is form else None
-            about = file.path, file.size_bytes, file.mtime_ns
-            yield ObjectSpec(key, tree.artifact, *about, form, head, file.inode, gzip_bytes, known)
+            yield ObjectSpec(key, tree.artifact, path, size, mtime, form, head, inode, gzip_bytes, known)
 
 
 def walk(tree: Tree) -> Iterator[File | Problem]:
@@ -162,7 +163,7 @@ def walk(tree: Tree) -> Iterator[File | Problem]:
     elif folder:
         yield from _walk(tree, root, str(tree.path), "")
     else:
-        yield _file(str(tree.path), "", gz_name=False)
+        yield _file(str(tree.path), "")
 
 
 def is_gzip(path: str) -> bool:
@@ -194,29 +195,30 @@ def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | P
     previous, odd = "", False
     try:
         for published, name, link, plain in in_order(_names(folder, encoded_names=tree.encoded_names)):
-            path = f"{folder}/{name}"
-            is_folder = published.endswith("/")
+            path, is_folder = f"{folder}/{name}", published[-1] == "/"
             if published == previous:
                 other = published.rstrip("/")
                 yield Problem(path, f"stands for the same object as {other} beside it", "keep one of the two")
                 continue
             previous = published
             odd = odd or not plain
-            if not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
+            if plain and not is_folder and not tree.only:
+                yield _file(path, prefix + published, published != name)
+            elif not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
                 yield why
             elif is_folder:
                 yield from _walk(tree, root, path, prefix + published)
             elif not tree.only or published.endswith(tree.only):
-                yield _file(path, prefix + published, gz_name=published != name)
+                yield _file(path, prefix + published, published != name)
         if odd:
             yield from _collisions(folder)
     except OSError as error:
         yield Problem(error.filename or folder, f"cannot be read: {error.strerror}", "make it readable for this user")
 
 
-def _file(path: str, relative: str, *, gz_name: bool) -> File | Problem:
+def _file(path: str, relative: str, gz_name: bool = False) -> File | Problem:  # noqa: FBT001, FBT002 - a million calls
     try:
-        info = os.stat(path)  # noqa: PTH116 - a million of these
+        info = os.stat(path)  # noqa: PTH116 - as above
     except OSError as error:
         return Problem(path, f"cannot be read: {error.strerror}", "a broken link, or not ours to read?")
     if not stat.S_ISREG(info.st_mode):
@@ -264,11 +266,10 @@ def _problems(tree: Tree, file: File, key: str, row: Rule) -> Iterator[Problem]:
 def _names(folder: str, *, encoded_names: bool) -> Iterator[_Name]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name
+            name, link = entry.name, entry.is_symlink()
             plain = safety.plain(name)
             if not plain and safety.junk(name):
                 continue
-            link = entry.is_symlink()
             if entry.is_dir():
                 published = name + "/"
             elif encoded_names and name.endswith(".gz") and not keeps_gz(name):

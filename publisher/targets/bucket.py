@@ -85,20 +85,14 @@ class Bucket(Patient):
             ahead.drain()
             return seal.text
 
-        return Lookup(self._looked_up(keys, likely, ahead), sealed)
+        return Lookup(self._looked_up(keys, likely, ahead), sealed, ahead.leave)
 
     def _looked_up(self, keys: Iterable[str], likely: str, ahead: Ahead[Stored] | None) -> Iterator[Stored | None]:
         def listed(prefix: str, last: str) -> Iterator[Stored]:
             fresh = ahead is not None and prefix == f"{likely}/" and not ahead.ended
             return iter(ahead) if ahead is not None and fresh else self.listed(prefix, last)
 
-        try:
-            listing = Listing(self.head, listed)
-            for key in keys:
-                yield listing.find(key)
-        finally:
-            if ahead is not None:
-                ahead.leave()
+        return map(Listing(self.head, listed).find, keys)
 
     def below(self, prefix: str) -> Iterator[Stored]:
         """List what is below a prefix."""

@@ -5,17 +5,31 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Collection, Iterator
+from typing import Self
 
 from publisher.objects import Stored
 from publisher.targets.wire import Head
 
 
 class Lookup(Iterator[Stored | None]):
-    """What is stored under each of the keys that were asked for, in their order."""
+    """What is stored under each of the keys that were asked for, in their order; who is done with it leaves it."""
 
-    def __init__(self, answers: Iterator[Stored | None], seal: Callable[[], str] = lambda: "") -> None:
-        """Take the answers, and what ends them."""
-        self._answers, self.seal = answers, seal
+    def __init__(
+        self,
+        answers: Iterator[Stored | None],
+        seal: Callable[[], str] = lambda: "",
+        leave: Callable[[], object] = tuple,
+    ) -> None:
+        """Take the answers, what seals all that was told, and what ends the telling."""
+        self._answers, self.seal, self._leave = answers, seal, leave
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave what was not told yet."""
+        self._leave()
 
     def __iter__(self) -> Iterator[Stored | None]:  # noqa: PYI034 - itself would be one step more for each of them
         """Return the answers."""

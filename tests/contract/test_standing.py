@@ -16,7 +16,7 @@ from publisher.objects import Entry, Op, Plan
 from publisher.plan import plan
 from publisher.publish import publish
 from publisher.standing import NAME
-from publisher.targets import open_target
+from publisher.targets import ahead, open_target
 from publisher.tree import Tree
 from tests.rig import Rig, ops, reasons
 from tests.servers.fixtures import BUCKET
@@ -205,6 +205,18 @@ def test_a_note_that_cannot_be_read_is_none(lab: Lab, text: str) -> None:
     lab.ledger.set(NAME, text)
     assert lab.plan().empty
     assert lab.plan(unread()).empty
+
+
+def test_what_lies_behind_the_last_object_is_sealed_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "BLOCK", 1)
+    monkeypatch.setattr(ahead, "BLOCKS", 1)
+    for number in range(8):
+        lab.put(f"v1/unknown/{number}", b"")
+    lab.plan()
+    assert lab.plan(unread()).empty
+    lab.put("v1/unknown/7", b"changed")
+    with pytest.raises(Unread):
+        lab.plan(unread())
 
 
 def test_objects_elsewhere_are_compared_one_by_one(lab: Lab) -> None:
