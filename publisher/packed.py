@@ -16,7 +16,7 @@ _FORMS = {form.value: form for form in Form}
 def packed_change(change: Change) -> Packed:
     """Return a change as a plain tuple."""
     spec, entry = change.spec, change.entry
-    plain_entry = (*entry[:6], _plain(entry.headers)) if entry else None
+    plain_entry = (*entry[:6], tuple(entry.headers)) if entry else None
     return change.op.value, *change[1:5], packed_spec(spec) if spec else None, plain_entry, *change[7:]
 
 
@@ -31,17 +31,13 @@ def unpacked_change(row: Packed) -> Change:
 def packed_spec(spec: ObjectSpec) -> Packed:
     """Return an object as a plain tuple."""
     known = (spec.known.gzip_bytes, spec.known.form.value, *spec.known[2:]) if spec.known else None
-    return (*spec[:5], spec.form.value, _plain(spec.headers), *spec[7:9], known)
+    return (*spec[:5], spec.form.value, tuple(spec.headers), *spec[7:9], known)
 
 
 def unpacked_spec(row: Packed) -> ObjectSpec:
     """Return what `packed_spec` was given."""
     known = Known._make((row[9][0], _FORMS[row[9][1]], *row[9][2:])) if row[9] else None
     return ObjectSpec._make((*row[:5], _FORMS[row[5]], _headers(row[6]), *row[7:9], known))
-
-
-def _plain(headers: Headers) -> tuple[str, str | None, str]:
-    return headers.content_type, headers.content_encoding, headers.cache_control
 
 
 @lru_cache(maxsize=256)
