@@ -812,7 +812,7 @@ def test_an_upload_with_other_headers_is_not_gone_on_with(
     upload(wire, f"{prefix}a", big, notes, stop=3)
     faulty.clear()
 
-    other = replace(CHUNK, cache_control="no-cache")
+    other = CHUNK._replace(cache_control="no-cache")
     upload(wire, f"{prefix}a", big, notes if remembered else None, headers=other).finish(len(big), crc32c(big), ABSENT)
 
     assert sent(faulty) == 4

@@ -22,7 +22,7 @@ from publisher.targets.s3.troubles import OddKey
 from publisher.targets.wire import Trouble, Why
 from publisher.tree import in_order
 
-_HELD = 250_000  # keys that are sorted in memory: some 60 MB
+_HELD = 220_000  # keys that are sorted in memory: some 60 MB
 _PAGE = 1000  # the most that a store tells at once
 _DIRECTORY_BUCKET = "--x-s3"  # how their names end
 
