@@ -6,34 +6,29 @@ Memory does not grow with the number of files: a folder of millions of chunks is
 from __future__ import annotations
 
 import hashlib
-import heapq
 import marshal
 import os
 import stat
-import tempfile
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from publisher import safety
 from publisher.errors import Problem
 from publisher.headers import GZIP_MAGIC, Contradiction, Gzip, Rule, headers, keeps_gz, rule, rule_for_name, stored_form
 from publisher.objects import Known, ObjectSpec
+from publisher.runs import in_order
 
 Role = Callable[[str], str]
 
-RUN = 200_000  # names of one folder that are held in memory at once: some 40 MB
-BLOCK = 512  # names of one run that are read back at once
+ROWS = 512  # of files, that a mark takes at once
 
 WHOLE = "."  # the source itself, where `allow` names paths below it
 _UNKNOWN = frozenset({"", "opaque"})  # roles of files that could hold anything: looked at as text, should they be text
 _REPACK = "compress it again, or take .gz off its name"
-
-Sortable = TypeVar("Sortable", bound=tuple[object, ...])
 
 
 def by_name(relative: str) -> str:
@@ -82,7 +77,7 @@ class Mark:
     def add(self, file: File | Problem, role: str) -> None:
         """Take the next file of a walk, or what speaks against it."""
         self._rows.append((f"{file}",) if isinstance(file, Problem) else (role, file[0], file[2:]))
-        if len(self._rows) == BLOCK:
+        if len(self._rows) == ROWS:
             self._flush()
 
     def _flush(self) -> None:
@@ -202,9 +197,7 @@ def _walk(tree: Tree, root: Path, folder: str, prefix: str) -> Iterator[File | P
                 continue
             previous = published
             odd = odd or not plain
-            if plain and not is_folder and not tree.only:
-                yield _file(path, prefix + published, published != name)
-            elif not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
+            if not plain and (why := _refusal(tree, root, path, f"{prefix}{name}", folder=is_folder, link=link)):
                 yield why
             elif is_folder:
                 yield from _walk(tree, root, path, prefix + published)
@@ -293,39 +286,3 @@ def _collisions(folder: str) -> Iterator[Problem]:
                 message = f"differs from {other} only by case or accents, which many disks ignore"
                 yield Problem(f"{folder}/{name}", message, "rename one of them")
             previous, first = folded, name
-
-
-def in_order(items: Iterable[Sortable], run: int = RUN) -> Iterator[Sortable]:
-    """Yield items sorted, holding at most `run` of them in memory: longer streams go through sorted runs on disk.
-
-    Items are plain tuples of texts and numbers: marshal writes nothing else, and faster than anything.
-    """
-    source = iter(items)
-    batch = sorted(islice(source, run))
-    following = list(islice(source, 1))
-    if not following:
-        yield from batch
-        return
-    with tempfile.TemporaryFile() as disk:
-        runs = [_spill(disk, batch)]
-        while following:
-            runs.append(_spill(disk, sorted([*following, *islice(source, run - 1)])))
-            following = list(islice(source, 1))
-        del batch
-        yield from heapq.merge(*(_unspill(disk, blocks) for blocks in runs))
-
-
-def _spill(disk: IO[bytes], batch: list[Sortable]) -> list[tuple[int, int]]:
-    """Write a sorted run in blocks; return where each block begins, and its size in bytes."""
-    blocks = []
-    for start in range(0, len(batch), BLOCK):
-        data = marshal.dumps(batch[start : start + BLOCK])
-        blocks.append((disk.seek(0, os.SEEK_END), len(data)))
-        disk.write(data)
-    return blocks
-
-
-def _unspill(disk: IO[bytes], blocks: list[tuple[int, int]]) -> Iterator[Sortable]:
-    for start, size in blocks:
-        disk.seek(start)
-        yield from marshal.loads(disk.read(size))  # noqa: S302 - a nameless temporary file of this very process

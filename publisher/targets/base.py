@@ -83,8 +83,8 @@ class Target(Protocol):
         """For each of the keys, which come sorted, tell what is stored there; as lazily as the keys come.
 
         `likely` is the folder of a release that keys will lie in: what takes time to be told of it is asked for at once.
-        `Lookup.seal` ends the answers, and returns a digest of all that lies in this folder but locks and records, by
-        key, size and tag; "" where that would take more than was asked for already.
+        `Lookup.seal`, which is asked for before the answers or after them, is a digest of all that lies in this folder
+        but locks and records, by key, size and tag; "" where that would take more than was asked for already.
         """
 
     def below(self, prefix: str) -> Iterator[Stored]:

@@ -24,10 +24,10 @@ from publisher.headers import keeps_gz
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.parallel import Pace, Steady, workers
 from publisher.record import Access
+from publisher.runs import in_order
 from publisher.targets.access import Reach
 from publisher.targets.base import Body, Held, Labels, Signed
 from publisher.targets.lookup import Lookup
-from publisher.tree import in_order
 from publisher.work import only_one, trouble
 
 SCRATCH = ".publisher-tmp"  # on the target's own file system, so that a rename is atomic; never served

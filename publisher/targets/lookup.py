@@ -12,7 +12,7 @@ from publisher.targets.wire import Head
 
 
 class Lookup(Iterator[Stored | None]):
-    """What is stored under each of the keys that were asked for, in their order; who is done with it leaves it."""
+    """What is stored under each of the keys that were asked for, in their order; `with` leaves the store in peace."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher import plan, safety, tree
+from publisher import plan, runs, safety, tree
 from publisher.errors import InvalidInput, Problem
 from publisher.formats import precomputed
 from publisher.objects import ObjectSpec
@@ -424,15 +424,15 @@ def test_walk_is_in_the_byte_order_of_keys(content: dict[str, object] | None) ->
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.text(max_size=4), st.integers(0, 9)), max_size=60), st.integers(1, 9))
 def test_in_order_is_sorted_whatever_the_run(items: list[tuple[str, int]], run: int) -> None:
-    assert list(tree.in_order(iter(items), run)) == sorted(items)
+    assert list(runs.in_order(iter(items), run)) == sorted(items)
 
 
 def test_a_folder_larger_than_a_run_goes_through_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spilled = []
-    spill = tree._spill  # noqa: SLF001 - that it spills is the point
-    monkeypatch.setattr(tree, "_spill", lambda disk, batch: spilled.append(len(batch)) or spill(disk, batch))
-    monkeypatch.setattr(tree.in_order, "__defaults__", (100,))
-    monkeypatch.setattr(tree, "BLOCK", 7)
+    spill = runs._spill  # noqa: SLF001 - that it spills is the point
+    monkeypatch.setattr(runs, "_spill", lambda disk, batch: spilled.append(len(batch)) or spill(disk, batch))
+    monkeypatch.setattr(runs.in_order, "__defaults__", (100,))
+    monkeypatch.setattr(runs, "BLOCK", 7)
     names = [f"{number}-{number + 64}" for number in range(1050)]
     for name in names:
         (tmp_path / name).write_bytes(b"")

@@ -17,10 +17,10 @@ import obstore
 from obstore.store import S3Store
 
 from publisher.objects import UNTOLD, Stored
+from publisher.runs import in_order
 from publisher.targets.s3.connection import Connection
 from publisher.targets.s3.troubles import OddKey
 from publisher.targets.wire import Trouble, Why
-from publisher.tree import in_order
 
 _HELD = 220_000  # keys that are sorted in memory: some 60 MB
 _PAGE = 1000  # the most that a store tells at once
