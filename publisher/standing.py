@@ -56,7 +56,7 @@ class Note:
         try:
             said: dict[str, Any] = json.loads(self._ledger.get(NAME) or "{}")
             artifacts = {name: (objects, size) for name, (objects, size) in said["artifacts"].items()}
-            return Standing(said["marks"], artifacts) if said["asked"] == self._asked else None
+            return Standing(dict(said["marks"]), artifacts) if said["asked"] == self._asked else None
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
