@@ -795,7 +795,7 @@ def test_it_outlives_a_store_that_refuses_everything(
     assert min(limit) < (5 if seconds == 60 else pace.FIRST)
     # The first wave was on its way already; then it is asked less and less often.
     assert len(refused) <= pace.LINES * pace.FIRST + 12 + 2 * seconds / pace.LAST_PAUSE_SECONDS
-    assert len(seen) <= 2 * (objects + 15)
+    assert len(seen) <= 2 * (objects + 16)
 
 
 @pytest.mark.parametrize(
