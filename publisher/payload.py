@@ -32,6 +32,11 @@ class Payload:
         """Take the object; nothing is read yet."""
         self._spec = spec
         self._stored, self._content = _Meter(), _Meter()
+        self._next_bytes = BLOCK
+
+    def wants(self, size_bytes: int) -> None:
+        """Take how long the next block had best be; where bytes are not stored as they lie, it is as long as it comes."""
+        self._next_bytes = size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the stored bytes; raise LocalTrouble where the source is not (or no longer) what was planned."""
@@ -82,13 +87,15 @@ class Payload:
                     yield packed
             yield packer.flush()
             return
-        unpacker = _Unpacker(self._content) if self._spec.headers.content_encoding else None
+        if not self._spec.headers.content_encoding:
+            while data := file.read(self._next_bytes):
+                yield data
+            return
+        unpacker = _Unpacker(self._content)
         while data := file.read(BLOCK):
-            if unpacker is not None:
-                unpacker.add(data)
+            unpacker.add(data)
             yield data
-        if unpacker is not None:
-            unpacker.finish()
+        unpacker.finish()
 
 
 def entry_of(spec: ObjectSpec) -> Entry | None:

@@ -71,6 +71,7 @@ def only_one(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise trouble(error, folder) from error
+    _held.add(descriptor)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,4 +82,18 @@ def only_one(folder: Path) -> Iterator[None]:
         os.pwrite(descriptor, _myself().encode(), 0)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)
+
+
+_held: set[int] = set()  # descriptors of locks
+
+
+def _let_go() -> None:
+    """Hold nothing in a copy of this process, which may end a moment later than this one."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

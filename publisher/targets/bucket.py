@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import IO, cast
 from urllib.parse import quote
 
 from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
+from publisher.payload import Payload
 from publisher.record import Access, record_key
 from publisher.targets.access import Reach
 from publisher.targets.ahead import Ahead
@@ -24,6 +26,9 @@ from publisher.targets.patience import HOPELESS, Patient, reachable
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
 SWAPS = 50  # times that others must be quicker before one gives up
+
+Parts = Callable[[int], Iterator[tuple[bytes, bool]]]
+"""The bytes of an object in parts of a size, and whether each is the last."""
 
 _PRECONDITIONS = "preconditions"
 
@@ -151,7 +156,10 @@ class Bucket(Patient):
         blocks = iter(body)
         data, more = gather(blocks)
         if more:
-            return self._put_large(key, itertools.chain([data], blocks), headers, condition, about)
+            parts = partial(regrouped, itertools.chain([data], blocks))
+            if isinstance(body, Payload):
+                parts = partial(parts, wants=body.wants)
+            return self._put_large(key, parts, headers, condition, about)
         return self._put_small(key, data, headers, labels(), condition, alone=True)
 
     def hire(self) -> AbstractContextManager[object]:
@@ -201,7 +209,7 @@ class Bucket(Patient):
         self.stored = True
         return tag
 
-    def _put_large(self, key: str, blocks: Iterator[bytes], headers: Headers, condition: str | None, about: int) -> str:
+    def _put_large(self, key: str, parts: Parts, headers: Headers, condition: str | None, about: int) -> str:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
         name, self._in_parts = self.prefix + key, True
         if condition == ABSENT and self.head(key) is not None:
@@ -211,7 +219,7 @@ class Bucket(Patient):
             return self.wire.large(name, headers, {}, self._notes, size_bytes=about)
 
         large = self.persist(key, begin, alone=True)
-        size, crc32c = self._send(key, large, blocks)
+        size, crc32c = self._send(key, large, parts)
 
         def ours() -> str | None:
             head = self.head(key, checksum=True)
@@ -248,12 +256,12 @@ class Bucket(Patient):
             raise _there(key)
         return tag
 
-    def _send(self, key: str, large: Large, blocks: Iterator[bytes]) -> tuple[int, str]:
+    def _send(self, key: str, large: Large, parts: Parts) -> tuple[int, str]:
         """Send what has not arrived yet, in parts; return the size and the checksum of the whole."""
         total, size = Crc32c(), 0
         flying: deque[Future[None]] = deque()
         with ThreadPoolExecutor(large.abreast) as pool:
-            for number, (data, last) in enumerate(regrouped(blocks, large.part_bytes)):
+            for number, (data, last) in enumerate(parts(large.part_bytes)):
                 total.add(data)
                 size += len(data)
                 if len(flying) == large.abreast:

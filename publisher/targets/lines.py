@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 IDLE_SECONDS = 15  # a connection that a store closes is not one to send a put on
 TIRED = 3  # lines that could not be made, one after another: then no more are tried
+_AT_ONCE = 1 << 20  # bytes that are sent: encryption tells of no progress before all of them are on their way
 _LONGEST_ANSWER = 1 << 16
 _LOOK_SECONDS = 1.0  # between two looks for lines that stand still
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -37,15 +38,15 @@ class Answer(NamedTuple):
 
 
 class _Line:
-    """One connection. `rest` is what is not sent yet of its request, `got` what has come of the answer."""
+    """One connection: `rest` and then `body` are to be sent, `got` has come; it was asked at `since`, and sent at `moved`."""
 
-    __slots__ = ("descriptor", "got", "number", "ready", "rest", "since", "size", "socket", "writes")
+    __slots__ = ("body", "descriptor", "got", "moved", "number", "ready", "rest", "since", "size", "socket", "writes")
 
     def __init__(self, made: socket.socket) -> None:
         self.socket, self.descriptor = made, made.fileno()
         self.number: int | None = None
-        self.rest = memoryview(b"")
-        self.got, self.size, self.since = b"", 0, 0.0
+        self.rest, self.body = memoryview(b""), b""
+        self.got, self.size, self.since, self.moved = b"", 0, 0.0, 0.0
         self.ready, self.writes = False, True  # whether it is connected; whether it is watched for room to write
 
 
@@ -55,7 +56,7 @@ class Lines:
     def __init__(self, address: str, ca: str, connect_seconds: float, longest_seconds: float) -> None:
         """Take an address (its scheme, host and port count), a file of certificates to trust besides, and two limits.
 
-        The first is for a connection to be made, the second for an answer to come.
+        The first is for a connection to be made, the second for an answer to come once no more goes out.
         """
         parts = urlsplit(address)
         self._host, self._tls = parts.hostname or "", parts.scheme == "https"
@@ -79,8 +80,8 @@ class Lines:
         """Whether nobody is there to be connected to."""
         return self._failures >= TIRED
 
-    def send(self, number: int, request: bytes) -> None:
-        """Send a request as soon as a line takes it; its answer comes with that number."""
+    def send(self, number: int, request: bytes, body: bytes = b"") -> None:
+        """Send a request, and what may follow it, as soon as a line takes it; its answer comes with that number."""
         try:
             line = self._free() or self._connected()
         except OSError as error:
@@ -88,9 +89,10 @@ class Lines:
             self._answers.append(Answer(number, 0, error=error))
             return
         self.flying += 1
-        self.flying_bytes += len(request)
-        line.number, line.size, line.since = number, len(request), monotonic()
-        line.rest, line.got = memoryview(request), b""
+        line.number, line.size = number, len(request) + len(body)
+        self.flying_bytes += line.size
+        line.since = line.moved = monotonic()
+        line.rest, line.body, line.got = memoryview(request), body, b""
         if line.ready:
             self._push(line)
 
@@ -173,7 +175,7 @@ class Lines:
             self._connect_further(line)
             return
         line.ready, self._failures = True, 0
-        line.since = monotonic()  # the store's own time begins now
+        line.since = line.moved = monotonic()  # the store's own time begins now
 
     # Sending and reading
 
@@ -200,7 +202,10 @@ class Lines:
     def _push(self, line: _Line) -> None:
         try:
             while line.rest:
-                line.rest = line.rest[line.socket.send(line.rest) :]
+                line.rest = line.rest[line.socket.send(line.rest[:_AT_ONCE]) :]
+                line.moved = monotonic()
+                if not line.rest:
+                    line.rest, line.body = memoryview(line.body), b""
         except ssl.SSLWantReadError:
             self._watch(line, writes=False)
         except (BlockingIOError, ssl.SSLWantWriteError):
@@ -218,7 +223,10 @@ class Lines:
     def _read(self, line: _Line) -> None:
         if not self._open(line):
             return  # it was lost a moment ago
-        data = line.socket.recv(_LONGEST_ANSWER)
+        try:
+            data = line.socket.recv(_LONGEST_ANSWER)
+        except ssl.SSLWantReadError:
+            return  # nothing has come, which is no reason to send nothing more
         if not data or line.number is None:  # the store ends it, or says what nobody asked for
             self._lost(line, None)
             return
@@ -271,7 +279,7 @@ class Lines:
         self._looked = now
         for line in list(self._lines.values()):
             allowed = self._longest_seconds if line.ready else self._connect_seconds
-            if line.number is not None and now - line.since > allowed:
+            if line.number is not None and now - line.moved > allowed:
                 self._failures += not line.ready
                 self._lost(line, TimeoutError("timed out"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 PART_BYTES = 16 << 20  # what is larger is sent in parts
 
@@ -39,19 +39,26 @@ def gather(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
     return data if len(taken) == 1 else b"".join(taken), size > PART_BYTES
 
 
-def regrouped(blocks: Iterator[bytes], size_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield the same bytes in parts of one size, and whether a part is the last; memory: a part, twice."""
+def regrouped(
+    blocks: Iterator[bytes], size_bytes: int, wants: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[bytes, bool]]:
+    """Yield the same bytes in parts of one size, and whether a part is the last; memory: a part, twice.
+
+    `wants` is told how long the next block had best be: one that is a part need not be put together.
+    """
     held: list[bytes] = []
     size = 0
     for block in blocks:
         rest = block
         while size + len(rest) > size_bytes:
-            cut = size_bytes - size
-            held.append(rest[:cut])
-            rest, size = rest[cut:], 0
+            if cut := size_bytes - size:
+                held.append(rest[:cut])
+                rest = rest[cut:]
+            size = 0
             part = b"".join(held)
             held.clear()
             yield part, False
         held.append(rest)
         size += len(rest)
+        wants(size_bytes - size or size_bytes)
     yield b"".join(held), True

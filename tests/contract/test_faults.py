@@ -239,14 +239,14 @@ def is_put(key: str) -> Callable[[Request], bool]:
 
 def first_tries(times: int, wanted: Callable[[Request], bool], fault: Fault) -> Plan:
     """Let a fault happen to the first tries of each object, or each part."""
-    counted: Counter[tuple[str, str, str]] = Counter()
+    counted: Counter[tuple[str, str, frozenset[tuple[str, str]]]] = Counter()
     one = Lock()
 
     def plan(request: Request) -> Fault | None:
         if not wanted(request):
             return None
         with one:
-            what = request.method, request.path, request.target.partition("?")[2]
+            what = request.method, request.path, frozenset(request.query.items())  # not every client orders its words
             counted[what] += 1
             return fault if counted[what] <= times else None
 

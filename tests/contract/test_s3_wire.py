@@ -723,6 +723,34 @@ def test_over_https_a_large_object_is_exactly_gzip(
     assert read(wire, f"{prefix}a") == big
 
 
+@pytest.mark.parametrize("name", ["a b", "a+b%20c", "é/ü", "#?&=", "a'b\"c", "{a}[b]<c>|^`~"])
+def test_large_objects_have_any_key(wire: S3Wire, faulty: FaultProxy, prefix: str, name: str, big: bytes) -> None:
+    upload(wire, f"{prefix}{name}", big).finish(len(big), crc32c(big), ABSENT)
+
+    assert read(wire, f"{prefix}{name}") == big
+    assert requests(faulty, "PUT", "partNumber") == [200] * 4
+
+
+@pytest.mark.parametrize("fault", [reset(before=True), reset(before=False), slow_down(), answered(403)])
+def test_a_part_that_a_line_of_our_own_does_not_get_through_is_sent_by_boto3(
+    wire: S3Wire, faulty: FaultProxy, prefix: str, big: bytes, fault: Fault
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def plan(request: Request) -> Fault | None:
+        if "partNumber" not in request.query:
+            return None
+        by_boto3 = "expect" in request.headers  # which asks before it sends
+        seen.append((request.query["partNumber"], by_boto3))
+        return fault if seen[-1] == ("2", False) else None
+
+    faulty.plan = plan
+    upload(wire, f"{prefix}a", big).finish(len(big), crc32c(big), ABSENT)
+
+    assert seen == [("1", False), ("2", False), ("2", True), ("3", True), ("4", True)]
+    assert read(wire, f"{prefix}a") == big
+
+
 def test_a_part_that_is_not_what_was_sent_is_refused(wire: S3Wire, faulty: FaultProxy, prefix: str, big: bytes) -> None:
     faulty.plan = only(lambda request: flip_up() if "partNumber" in request.query else None, "PUT")
     large = wire.large(f"{prefix}a", CHUNK, {}, Memory())

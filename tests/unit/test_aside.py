@@ -116,3 +116,21 @@ with aside(work, SILENCE):
             return  # dead, and nobody has asked yet how it died
         time.sleep(0.05)
     pytest.fail("it lives on")
+
+
+def test_it_holds_no_lock_that_was_held_when_it_began(tmp_path: Path) -> None:
+    code, said, errors = ran(
+        f"""
+from contextlib import ExitStack
+from pathlib import Path
+from publisher.aside import copied
+from publisher.work import only_one
+with ExitStack() as stack:
+    with only_one(Path({str(tmp_path)!r})):
+        stack.enter_context(copied(lambda: time.sleep(60)))
+    with only_one(Path({str(tmp_path)!r})):
+        print("free")
+""",
+        tmp_path,
+    )
+    assert (code, said, errors) == (0, ["free"], "")

@@ -81,6 +81,15 @@ def server(behave: Behaviour, context: ssl.SSLContext | None = None) -> Iterator
         listening.close()
 
 
+def certified(ca: Path) -> ssl.SSLContext:
+    """Return what a server needs to encrypt; write whom to trust for it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(ca)
+    return context
+
+
 @contextmanager
 def opened(address: str, ca: str = "", longest: float = 30) -> Iterator[Lines]:
     lines = Lines(address, ca, 5, longest)
@@ -121,6 +130,36 @@ def test_a_large_request_goes_out_in_pieces_while_small_ones_pass() -> None:
         found = gathered(lines, 2)
     assert [found[number].status for number in (0, 1)] == [200, 200]
     assert found[1].seconds < found[0].seconds
+
+
+def test_what_follows_a_request_is_sent_behind_it() -> None:
+    with server(told_back) as address, opened(address) as lines:
+        for number, size in enumerate((0, 5, 30_000_000, 1)):  # the last on the line of those before
+            lines.send(number, request(f"/{number}", size)[: -size or None], b"x" * size)
+            answer = gathered(lines, 1)[number]
+            assert (answer.status, lines.flying_bytes) == (200, 0)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_what_goes_out_slowly_does_not_stand_still(tmp_path: Path, *, encrypted: bool) -> None:
+    whole = request("/", 60_000_000)
+    head = whole[:-60_000_000]
+
+    def slow(peer: socket.socket) -> None:
+        for number, start in enumerate(range(0, len(whole), 4 << 20)):
+            time.sleep(0.3 if number < 8 else 0)
+            wanted = min(4 << 20, len(whole) - start)
+            while wanted and (size := len(peer.recv(wanted))):
+                wanted -= size
+        peer.sendall(DONE)
+
+    context = certified(tmp_path / "ca.pem") if encrypted else None
+    ca = str(tmp_path / "ca.pem") if encrypted else ""
+    with server(slow, context) as address, opened(address, ca, longest=1.2) as lines:
+        lines.send(0, head, whole[len(head) :])
+        answer = gathered(lines, 1)[0]
+    assert answer.status == 200
+    assert answer.seconds > 2
 
 
 @pytest.mark.parametrize(
@@ -206,10 +245,7 @@ def test_a_nudge_ends_waiting() -> None:
 
 
 def test_encrypted_lines(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = certified(tmp_path / "ca.pem")
     with server(told_back, context) as address:
         with opened(address, str(tmp_path / "ca.pem")) as lines:
             for number in range(40):

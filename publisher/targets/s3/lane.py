@@ -1,8 +1,6 @@
 """The quick way for small objects: requests that are signed here, on lines of our own.
 
-Signature Version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. The SHA-256 of the
-body is in what is signed, and is the digest that the inventory has: each byte is hashed once. Beside it goes a CRC32C,
-which the store compares and keeps.
+The SHA-256 that is signed is the digest that the inventory has: each byte is hashed once.
 """
 
 from __future__ import annotations
@@ -11,10 +9,8 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from hashlib import sha256
-from hmac import digest
 from math import inf
-from time import gmtime, strftime, time
+from time import time
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -26,15 +22,14 @@ from publisher.targets.lines import Answer, Lines, straight
 from publisher.targets.pace import AdaptivePace
 from publisher.targets.s3.connection import Connection
 from publisher.targets.s3.settings import CONNECT_SECONDS, READ_SECONDS
+from publisher.targets.s3.signing import DONE, Sent, signer, tag
 from publisher.targets.s3.troubles import of_answer, unanswered
 from publisher.targets.wire import ABSENT, Trouble
 
 MOST_BYTES = 1 << 20  # of an object: larger ones are better hashed by several threads
 FLYING_BYTES = 64 << 20
-_DONE = 200
 # A part of a key that no program spells in another way: nothing in it need be escaped, and it is no `.` or `..`.
 _PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.~-]+")
-_ETAG = re.compile(rb"\r\netag: *([^\r]*)", re.IGNORECASE)
 
 
 class Lender(Protocol):
@@ -54,7 +49,7 @@ class Lane:
         """Take the connection, which knows where the bucket is and who asks; raise Trouble where it does not."""
         settings = connection.settings
         self._endpoint, address = settings.endpoint, urlsplit(settings.address(connection.bucket))
-        self._connection, self._of, self._region = connection, of, settings.region
+        self._connection, self._of = connection, of
         self._host, self._path = address.netloc, f"{address.path}/{of.prefix}"
         self._plain = lru_cache(maxsize=4096)(
             lambda folder: all(map(_PLAIN.fullmatch, f"{of.prefix}{folder}".split("/")))
@@ -109,14 +104,13 @@ class Lane:
             yield number, None, ""
         for answer in self._lines.answers(0 if refused else seconds):
             entry = self._begun.pop(answer.number)
-            if answer.status == _DONE:
+            if answer.status == DONE:
                 self._of.pace.ran(answer.seconds)
                 self._of.stored = True
-                tag = _ETAG.search(answer.head)
-                yield answer.number, entry, tag[1].decode("latin-1") if tag else ""
+                yield answer.number, entry, tag(answer)
             else:
                 trouble = self._of.missed[entry.key] = self._read(answer)
-                self._connection.renew(self._made, trouble)
+                self._connection.renew(self._signer.made, trouble)
                 yield answer.number, None, ""
 
     def _read(self, answer: Answer) -> Trouble:
@@ -129,35 +123,14 @@ class Lane:
     def _request(self, entry: Entry, data: bytes, labels: Mapping[str, str], condition: str | None) -> bytes:
         if (now := int(time())) != self._second:
             self._renew(now)
-        digested, path, date = entry.stored_sha256, self._path + entry.key, self._date
         names, lines = _told(entry.headers, self._host, condition)
         crc32c = base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
-        signed = f"{names};x-amz-checksum-crc32c;x-amz-content-sha256;x-amz-date"
-        lines += f"x-amz-checksum-crc32c:{crc32c}\nx-amz-content-sha256:{digested}\nx-amz-date:{date}\n"
-        for name, value in labels.items():  # which come sorted
-            signed += f";x-amz-meta-{name}"
-            lines += f"x-amz-meta-{name}:{value}\n"
-        if self._token:
-            signed += ";x-amz-security-token"
-            lines += f"x-amz-security-token:{self._token}\n"
-        asked = sha256(f"PUT\n{path}\n\n{lines}\n{signed}\n{digested}".encode()).hexdigest()
-        signature = digest(self._key, f"AWS4-HMAC-SHA256\n{date}\n{self._scope}\n{asked}".encode(), "sha256").hex()
-        head = (
-            f"PUT {path} HTTP/1.1\n{lines}content-length:{len(data)}\nauthorization:AWS4-HMAC-SHA256 "
-            f"Credential={self._who}/{self._scope}, SignedHeaders={signed}, Signature={signature}\n\n"
-        )
-        return head.replace("\n", "\r\n").encode() + data
+        sent = Sent(len(data), entry.stored_sha256, crc32c)
+        return self._signer.put(self._path + entry.key, names, lines, sent, labels=labels) + data
 
     def _renew(self, now: int) -> None:
         """Take the time, and the key that is good for today; credentials may be others than a moment ago."""
-        self._made = self._connection.made
-        keys = self._made.keys
-        self._second, self._date = now, strftime("%Y%m%dT%H%M%SZ", gmtime(now))
-        self._who, self._token = keys.access_key, keys.token
-        self._scope = f"{self._date[:8]}/{self._region}/s3/aws4_request"
-        self._key = f"AWS4{keys.secret_key}".encode()
-        for part in self._scope.split("/"):
-            self._key = digest(self._key, part.encode(), "sha256")
+        self._second, self._signer = now, signer(self._connection.made, now)
 
 
 @lru_cache(maxsize=256)

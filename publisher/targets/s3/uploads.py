@@ -4,7 +4,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html. A store 
 but not the headers that its object will have. So a digest of these is in the size of the parts: 16 MiB and up to a MiB
 more. An upload with parts of that very size was begun for the same headers, also where no note of it is left.
 
-Every part goes with its CRC32C and, in what is signed, its SHA-256; the whole with its CRC32C, which the store computes
+Parts go the quick way while the weather is fair; all else, and they too once that failed, by boto3, which asks before it
+sends. Every part goes with its CRC32C and, in what is signed, its SHA-256; the whole with its CRC32C, which the store computes
 from those of the parts (ChecksumType FULL_OBJECT in
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). A store that knows only
 checksums of checksums says so by not saying that it is for the whole: https://github.com/minio/minio/issues/20944.
@@ -19,9 +20,11 @@ from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from publisher.objects import Headers
 from publisher.targets.s3.connection import Connection
+from publisher.targets.s3.courier import Courier
 from publisher.targets.s3.spelling import carried, conditioned, head_of_boto3
 from publisher.targets.wire import ABSENT, Notes, Trouble, Why
 
@@ -49,6 +52,7 @@ class Draft(NamedTuple):
     """An object to be."""
 
     connection: Connection
+    courier: Courier
     key: str
     headers: Headers
     labels: Mapping[str, str]
@@ -75,6 +79,7 @@ class Upload:
         self.part_bytes = draft.part_bytes
         self._draft, self._identity, self._found, self._whole = draft, identity, found, whole
         self._parts: dict[int, Part] = {}
+        self._fair = True
 
     def arrived(self, number: int, data: bytes, crc32c: str) -> bool:
         """Whether an earlier run has sent this part: by its CRC32C, or by the MD5 that is its tag."""
@@ -89,13 +94,21 @@ class Upload:
     def send(self, number: int, data: bytes, crc32c: str, *, last: bool) -> None:
         """Send one part with its checksum."""
         del last
-        try:
-            done = self._ask("upload_part", PartNumber=number + 1, Body=data, ChecksumCRC32C=crc32c)
-        except Trouble as trouble:
-            if trouble.why is Why.GONE:
-                raise self._given_up(_ENDED) from trouble
-            raise
-        self._parts[number + 1] = Part(len(data), done.get("ETag", ""), crc32c)
+        tag = self._quickly(number + 1, data, crc32c) if self._fair else None
+        if tag is None:
+            self._fair = False
+            try:
+                done = self._ask("upload_part", PartNumber=number + 1, Body=data, ChecksumCRC32C=crc32c)
+            except Trouble as trouble:
+                if trouble.why is Why.GONE:
+                    raise self._given_up(_ENDED) from trouble
+                raise
+            tag = done.get("ETag", "")
+        self._parts[number + 1] = Part(len(data), tag, crc32c)
+
+    def _quickly(self, number: int, data: bytes, crc32c: str) -> str | None:
+        query = f"partNumber={number}&uploadId={quote(self._identity, safe='')}"
+        return self._draft.courier.put(self._draft.key, query, data, crc32c)
 
     def finish(self, size_bytes: int, crc32c: str, condition: str | None) -> str:
         """Make it an object; return its tag."""
@@ -154,16 +167,16 @@ class Upload:
 
 
 def begin(
-    connection: Connection, key: str, headers: Headers, labels: Mapping[str, str], notes: Notes, size_bytes: int
+    courier: Courier, key: str, headers: Headers, labels: Mapping[str, str], notes: Notes, size_bytes: int
 ) -> Upload:
     """Find the upload that an earlier run began for the same headers and labels, or begin one."""
-    part_bytes = _part_bytes(headers, labels, size_bytes)
+    connection, part_bytes = courier.connection, _part_bytes(headers, labels, size_bytes)
     name = f"s3 {connection.bucket} {key}"
 
     def note(identity: str | None) -> None:
         notes.set(name, identity and f"{part_bytes} {identity}")
 
-    draft = Draft(connection, key, headers, labels, size_bytes, part_bytes, note)
+    draft = Draft(connection, courier, key, headers, labels, size_bytes, part_bytes, note)
     size, _, noted = (notes.get(name) or "").partition(" ")
     upload = _resumed(draft, noted, sure=True) if size == str(part_bytes) else None
     if upload is None:

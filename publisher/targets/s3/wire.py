@@ -1,7 +1,7 @@
 """S3's protocol: one bucket, one request each.
 
 obstore does what there are many of: put, get, head, list. It tells of a failure in a text without headers, so what is
-asked once more goes through boto3, as do uploads in parts. Every body travels with its SHA-256 in what is signed, and
+asked once more goes through boto3, as do uploads in parts, but for the parts themselves in fair weather. Every body travels with its SHA-256 in what is signed, and
 with a CRC that the store compares and keeps. Not with a SHA-256 that it keeps: tensorstore's own `s3` driver holds that,
 which is of the stored bytes, against the bytes with gzip undone, and refuses every object with Content-Encoding.
 """
@@ -20,6 +20,7 @@ from obstore.store import S3Store
 
 from publisher.objects import Headers, Stored
 from publisher.targets.s3.connection import Connection
+from publisher.targets.s3.courier import Courier
 from publisher.targets.s3.lane import Lane, Lender, lane
 from publisher.targets.s3.listing import listed
 from publisher.targets.s3.spelling import attributes, carried, conditioned, head_of_boto3, head_of_obstore, mode
@@ -41,6 +42,7 @@ class S3Wire:
         """Take the bucket's name; nothing is asked for yet."""
         self.bucket = bucket
         self._connection = Connection(bucket)
+        self._courier = Courier(self._connection)
         self._found = False  # whether there is such a bucket: a HEAD says 404 also where there is none
 
     @property
@@ -128,7 +130,7 @@ class S3Wire:
         self, key: str, headers: Headers, labels: Mapping[str, str], notes: Notes, *, size_bytes: int = 0
     ) -> Upload:
         """Begin an upload in parts, or find the one that an earlier run began for the same headers and labels."""
-        return begin(self._connection, key, headers, labels, notes, size_bytes)
+        return begin(self._courier, key, headers, labels, notes, size_bytes)
 
     def list(self, prefix: str, after: str = "") -> Iterator[Stored]:
         """List what lies below a prefix and sorts after a key, in the order of keys."""
