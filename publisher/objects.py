@@ -155,6 +155,7 @@ class Plan:
     artifacts: Mapping[str, Mapping[Op, Tally]]
     news: int  # changes that the live record does not have: none, and the release is what it was
     marks: Mapping[str, str] = field(default_factory=dict)  # by the key of a tree: which files it was made of
+    changed_ns: Mapping[str, int] = field(default_factory=dict)  # and when the last of them changed
 
     @property
     def empty(self) -> bool:

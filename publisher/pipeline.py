@@ -87,7 +87,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
             _refuse(run, run.staged)
             return run
         with timed(run.seconds, "plan"):
-            live, run.plan = _planned(run, run.staged, depth, progress)
+            live, run.plan = _planned(run, run.staged, depth, progress, publishing=until != "plan")
             run.words = new_words(run, run.staged, live)
             if access:
                 run.doors = run.target.access_changes(run.access, reach(run))
@@ -95,7 +95,6 @@ def release(  # noqa: PLR0913 - each is a choice of the user
                 run.abilities = run.target.abilities(run.version)
         if until == "plan":
             return run
-        publish.prepare(run.plan, live)
         with timed(run.seconds, "publish"), run.target.lock(run.version) as held:
             if run.access.mode == "private":
                 shut_doors(run, allowed=access)
@@ -240,7 +239,9 @@ def _staged(run: Run, depth: Depth, progress: Progress) -> Staged:
     return replace(staged, trees=(*staged.trees, *trees))
 
 
-def _planned(run: Run, staged: Staged, depth: Depth, progress: Progress) -> tuple[Record | None, Plan]:
+def _planned(
+    run: Run, staged: Staged, depth: Depth, progress: Progress, *, publishing: bool = False
+) -> tuple[Record | None, Plan]:
     """Compare what was staged with what is live, and look at its health meanwhile; return what is live, and the plan."""
     made: Plan | None = None
     problems: tuple[Problem, ...] = ()
@@ -261,7 +262,9 @@ def _planned(run: Run, staged: Staged, depth: Depth, progress: Progress) -> tupl
             )
         except InvalidInput as error:
             problems = error.problems
-        run.health = found(made.marks if made else {})
+        if made and publishing:
+            publish.prepare(made, live)
+        run.health = found(made)
     _refuse(run, staged, problems)
     assert made is not None
     assert run.staged is not None

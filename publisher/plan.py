@@ -79,7 +79,8 @@ def plan(
         if problems:
             raise InvalidInput(problems)
         marks = {key: mark.text for key, mark in seen.items()}
-        made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks)
+        changed = {key: mark.changed_ns for key, mark in seen.items()}
+        made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks, changed)
         if made.empty and not made.news:
             kept = {name: tallies[Op.KEEP] for name, tallies in counts.artifacts.items()}
             note.keep(Standing(marks, {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}), found)

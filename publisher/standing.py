@@ -46,7 +46,7 @@ class Note:
     def recall(self, found: Lookup) -> Standing | None:
         """Return what stands, if all looks as it did: sources first, and `found` is used up only where they do."""
         told = self._told()
-        if told is None or any(told.marks.get(tree.key) != mark(tree) for tree in self._trees):
+        if told is None or any(told.marks.get(tree.key) != mark(tree).text for tree in self._trees):
             return None
         return told if self._ledger and self._text(told, found.seal()) == self._ledger.get(NAME) else None
 

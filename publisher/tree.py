@@ -64,6 +64,7 @@ class File(NamedTuple):
     mtime_ns: int
     inode: int
     gz_name: bool
+    changed_ns: int  # when anything of it last did, its name too
 
 
 class Mark:
@@ -73,10 +74,15 @@ class Mark:
         """Begin with no file."""
         self._digest = hashlib.sha256()
         self._rows: list[tuple[object, ...]] = []
+        self.changed_ns = 0  # when the last of them changed
 
     def add(self, file: File | Problem, role: str) -> None:
         """Take the next file of a walk, or what speaks against it."""
-        self._rows.append((f"{file}",) if isinstance(file, Problem) else (role, file[0], file[2:]))
+        if isinstance(file, Problem):
+            self._rows.append((f"{file}",))
+        else:
+            self._rows.append((role, file[0], file[2:6]))
+            self.changed_ns = max(self.changed_ns, file[6])
         if len(self._rows) == ROWS:
             self._flush()
 
@@ -91,12 +97,12 @@ class Mark:
         return self._digest.hexdigest()
 
 
-def mark(tree: Tree) -> str:
+def mark(tree: Tree) -> Mark:
     """Return the mark of a tree's files as they are now."""
     found = Mark()
     for file in walk(tree):
         found.add(file, _role(tree, file))
-    return found.text
+    return found
 
 
 def _role(tree: Tree, file: File | Problem) -> str:
@@ -129,7 +135,7 @@ def specs(
         if isinstance(file, Problem):
             yield file
             continue
-        relative, path, size, mtime, inode, gz_name = file
+        relative, path, size, mtime, inode, gz_name, _ = file
         key = f"{tree.key}/{relative}" if relative else tree.key
         # cloud-volume stores `X` as `X.gz` whatever it is: also what no `info` speaks of, such as a scale left behind.
         row = rule(role or "chunk/raw") if role or gz_name else rule_for_name(_name(tree, file))
@@ -216,7 +222,7 @@ def _file(path: str, relative: str, gz_name: bool = False) -> File | Problem:  #
         return Problem(path, f"cannot be read: {error.strerror}", "a broken link, or not ours to read?")
     if not stat.S_ISREG(info.st_mode):
         return Problem(path, "is neither a file nor a folder", "remove it from the source")
-    return File(relative, path, info.st_size, info.st_mtime_ns, info.st_ino, gz_name)
+    return File(relative, path, info.st_size, info.st_mtime_ns, info.st_ino, gz_name, info.st_ctime_ns)
 
 
 def _refusal(tree: Tree, root: Path, path: str, relative: str, *, folder: bool, link: bool) -> Problem | None:

@@ -7,24 +7,27 @@ and what to do.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from publisher.aside import aside
+from publisher.aside import alone, aside
 from publisher.errors import Problem
 from publisher.facts import VolumeFacts
 from publisher.health import referring
-from publisher.health.gathered import WORST
+from publisher.health.gathered import WORST, gathered
 from publisher.health.memory import Memory, fingerprint
 from publisher.health.subject import Depth, Kind, Subject, subjects
-from publisher.objects import Finding, Severity
+from publisher.objects import Finding, Plan, Severity
 from publisher.progress import SILENCE, Progress
 from publisher.record import Described
 from publisher.tree import Tree, mark
+
+MARGIN_NS = 1_000_000_000  # by which the clocks of a disk and of this machine may differ
 
 Check = Callable[[Subject, Depth], Iterator[Finding]]
 Together = Callable[[Sequence[Subject], Depth], Iterator[Finding]]
@@ -73,30 +76,16 @@ def check(
         marks: those of the trees, by their keys, where somebody has walked them just now.
 
     """
-    trees, artifacts = tuple(trees), tuple(artifacts)
-    patients = tuple(subjects(trees, artifacts))
-    others = referring.referring(trees, artifacts)
+    looks = _looks(trees, artifacts, depth)
     memory = Memory(work, reread=reread)
-    meter = progress.step("health", len(patients) + 1)
+    meter = progress.step("health", len(looks))
     known = dict(marks or {})
-
-    def marked(key: str, artifact: Described, tree: Tree) -> str:
-        if tree.key not in known:
-            known[tree.key] = mark(tree)
-        return fingerprint(key, artifact, known[tree.key])
-
-    all_marks: list[str] = []
     found: list[Finding] = []
-    for patient in patients:
-        all_marks.append(marked(patient.key, patient.artifact, patient.tree))
-        look = CHECKS.get(patient.kind, _nothing)
-        found += memory.findings(patient.key, all_marks[-1], depth, partial(look, patient, depth))
+    for each in looks:
+        found += memory.findings(each.name, each.mark(known), depth, each.look)
         meter.advance(1, 0)
-    all_marks += [marked(each.tree.key, each.artifact, each.tree) for each in others]
-    found += memory.findings("", " ".join(sorted(all_marks)), depth, partial(_together, patients, others, depth))
-    meter.advance(1, 0)
     memory.save()
-    return tuple(sorted(found, key=lambda finding: WORST.index(finding.severity)))
+    return _worst_first(found)
 
 
 @contextmanager
@@ -108,19 +97,84 @@ def looking(
     work: Path,
     reread: bool,
     progress: Progress,
-) -> Iterator[Callable[[Mapping[str, str]], tuple[Finding, ...]]]:
-    """Look while something else is done; the call that is given waits for what was found.
+) -> Iterator[Callable[[Plan | None], tuple[Finding, ...]]]:
+    """Look while a plan is made; the call that is given takes the plan, where there is one, and waits for what was found.
 
-    Where there is something to remember, it looks only then: who has walked the trees meanwhile gives their marks.
+    Where there is something to remember, or no other core to look on, it looks only then.
     """
     trees, artifacts = tuple(trees), tuple(artifacts)
-    if not Memory(work, reread=reread).empty:
-        again = partial(check, trees, artifacts, depth=depth, work=work, progress=progress)
-        yield lambda marks: again(marks=marks)
+    if not Memory(work, reread=reread).empty or not alone():
+        again = partial(check, trees, artifacts, depth=depth, work=work, reread=reread, progress=progress)
+        yield lambda plan: again(marks=plan.marks if plan else None)
         return
-    look = partial(check, trees, artifacts, depth=depth, work=work, reread=reread)
-    with aside(lambda told: look(progress=told), progress) as found:
-        yield lambda _: found()
+    looks = _looks(trees, artifacts, depth)
+    began_ns = time.time_ns() - MARGIN_NS
+    with aside(partial(_looked, looks), progress) as found:
+
+        def told(plan: Plan | None) -> tuple[Finding, ...]:
+            results, memory = found(), Memory(work, reread=reread)
+            if plan is not None:
+                known, changed = dict(plan.marks), plan.changed_ns
+            else:
+                walked = {tree.key: mark(tree) for tree in trees}
+                known = {key: each.text for key, each in walked.items()}
+                changed = {key: each.changed_ns for key, each in walked.items()}
+            for each, findings in zip(looks, results, strict=True):
+                # The plan walks while this looks: what changed meanwhile may be one thing to it and another to this.
+                if all(changed.get(part.tree.key, began_ns) < began_ns for part in each.parts):
+                    memory.keep(each.name, each.mark(known), depth, findings)
+            memory.save()
+            return _worst_first(finding for findings in results for finding in findings)
+
+        yield told
+
+
+def _looked(looks: Sequence[_Look], progress: Progress) -> list[tuple[Finding, ...]]:
+    meter = progress.step("health", len(looks))
+    found = []
+    for each in looks:
+        found.append(gathered(each.look()))
+        meter.advance(1, 0)
+    return found
+
+
+def _worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: WORST.index(finding.severity)))
+
+
+class _Part(NamedTuple):
+    """A folder that a look depends on: its key, what it is, and the tree that it lies in."""
+
+    key: str
+    artifact: Described
+    tree: Tree
+
+
+class _Look(NamedTuple):
+    """One look, at one subject or ("") from one to another."""
+
+    name: str
+    parts: tuple[_Part, ...]
+    look: Callable[[], Iterable[Finding]]
+
+    def mark(self, known: dict[str, str]) -> str:
+        """Return what changes where any of its folders does; marks of trees that are not `known` are taken now."""
+        for part in self.parts:
+            if part.tree.key not in known:
+                known[part.tree.key] = mark(part.tree).text
+        return " ".join(sorted(fingerprint(part.key, part.artifact, known[part.tree.key]) for part in self.parts))
+
+
+def _looks(trees: Iterable[Tree], artifacts: Iterable[Described], depth: Depth) -> tuple[_Look, ...]:
+    trees, artifacts = tuple(trees), tuple(artifacts)
+    patients, others = tuple(subjects(trees, artifacts)), referring.referring(trees, artifacts)
+    parts = tuple(_Part(patient.key, patient.artifact, patient.tree) for patient in patients)
+    alone_ = (
+        _Look(part.key, (part,), partial(CHECKS.get(patient.kind, _nothing), patient, depth))
+        for part, patient in zip(parts, patients, strict=True)
+    )
+    further = (_Part(each.tree.key, each.artifact, each.tree) for each in others)
+    return (*alone_, _Look("", (*parts, *further), partial(_together, patients, others, depth)))
 
 
 def with_values(

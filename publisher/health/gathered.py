@@ -14,6 +14,13 @@ WORST: tuple[Severity, ...] = ("error", "warning", "note")
 _Kind = tuple[str, str, Severity]  # artifact, check, severity
 
 
+def gathered(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that are named."""
+    all_ = Gathered()
+    all_.add(found)
+    return all_.all()
+
+
 class Gathered:
     """Takes findings in any order. Memory: `NAMED` for each kind, whatever their number."""
 

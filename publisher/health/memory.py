@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from publisher import __version__, work
-from publisher.health.gathered import Gathered
+from publisher.health.gathered import gathered
 from publisher.health.subject import Depth
 from publisher.objects import Finding
 from publisher.record import Described
@@ -43,12 +43,14 @@ class Memory:
         known = self._known.get(name)
         same = known is not None and known["mark"] == mark and _DEPTHS.index(known["depth"]) >= _DEPTHS.index(depth)
         if known is None or not same or self._reread:
-            gathered = Gathered()
-            gathered.add(look())
-            rows = [asdict(finding) for finding in gathered.all()]
-            known = {"mark": mark, "depth": depth, "findings": rows}
+            self.keep(name, mark, depth, gathered(look()))
+            known = self._used[name]
         self._used[name] = known
         return tuple(Finding(**row) for row in known["findings"])
+
+    def keep(self, name: str, mark: str, depth: Depth, findings: Iterable[Finding]) -> None:
+        """Remember what was found."""
+        self._used[name] = {"mark": mark, "depth": depth, "findings": [asdict(finding) for finding in findings]}
 
     def save(self) -> None:
         """Write down what is of use for the next run: of the subjects that were asked for in this one."""

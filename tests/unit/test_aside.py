@@ -125,9 +125,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from publisher.aside import copied
 from publisher.work import only_one
+read, write = os.pipe()
+def work():
+    os.write(write, b"!")
+    time.sleep(60)
 with ExitStack() as stack:
     with only_one(Path({str(tmp_path)!r})):
-        stack.enter_context(copied(lambda: time.sleep(60)))
+        stack.enter_context(copied(work))
+        os.read(read, 1)
     with only_one(Path({str(tmp_path)!r})):
         print("free")
 """,
