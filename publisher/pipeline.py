@@ -31,6 +31,7 @@ from publisher.run import (
     work_folder,
 )
 from publisher.stage import Staged
+from publisher.standing import Note, Standing
 from publisher.targets import Nowhere
 from publisher.tree import Tree
 
@@ -105,6 +106,7 @@ def release(  # noqa: PLR0913 - each is a choice of the user
                 run.plan, run.target, new, live, progress=progress, ledger=run.ledger, held=held, good=good
             )
             set_doors(run)
+            _noted(run)
         hands.close()
         if until != "publish":
             from publisher import finish  # noqa: PLC0415 - an HTTP client and MkDocs, which uploads need not wait for
@@ -125,6 +127,15 @@ def release(  # noqa: PLR0913 - each is a choice of the user
             with timed(run.seconds, "site"):
                 website.of_live(run, run.published.record, run.report, links=links)
     return run
+
+
+def _noted(run: Run) -> None:
+    """Leave a note of what was published, by which the next run sees that nothing is to be done."""
+    assert run.staged is not None
+    assert run.plan is not None
+    assert run.published is not None
+    note = Note(run.ledger, run.published.record, run.staged.trees, final=run.manifest.release.final)
+    note.keep(Standing(run.plan.marks, run.published.kept), run.published.seal)
 
 
 def _hired(run: Run, until: Step) -> ExitStack:

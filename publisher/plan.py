@@ -83,7 +83,8 @@ def plan(
         made = Plan(changes, counts.totals, counts.artifacts, counts.news, marks, changed)
         if made.empty and not made.news:
             kept = {name: tallies[Op.KEEP] for name, tallies in counts.artifacts.items()}
-            note.keep(Standing(marks, {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}), found)
+            artifacts = {name: (tally.objects, tally.size_bytes) for name, tally in kept.items()}
+            note.keep(Standing(marks, artifacts), found.seal())
     if live and live[0].status == "final":
         _refuse_changes(made, live[0])
     _refuse_foreign(made)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import inf
 from typing import IO
@@ -22,7 +22,7 @@ from publisher.parallel import Room, ordered_map
 from publisher.payload import BLOCK, Payload, measure
 from publisher.progress import SILENCE, Meter, Progress
 from publisher.record import InventoryRef, Record, ReleaseRef
-from publisher.targets import Held, Lane, Target
+from publisher.targets import Held, Lane, Seal, Target
 from publisher.words import count
 from publisher.work import trouble
 
@@ -39,6 +39,8 @@ class Published:
     uploaded_bytes: int = 0
     skipped: int = 0
     committed: bool = False
+    seal: str = ""  # of all that was put, where there was nothing before and the target seals
+    kept: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # objects and stored bytes, by artifact
     outdated: tuple[str, ...] = ()  # what the manifest says otherwise than a final record, which never changes
 
 
@@ -89,10 +91,12 @@ def publish(  # noqa: PLR0913 - what it works on, and who is asked and told
         return _unchanged(target, wanted, live, held or _Free())
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(good)
-        fresh = live is None and _begin(target, wanted)
+        seal = target.seal(wanted.release)
+        fresh = live is None and _begin(target, wanted, seal)
         asked.result()
     with tempfile.TemporaryFile() as file:
-        run = _Run(target, progress.step("publish", todo.objects, todo.size_bytes), ledger, held or _Free())
+        meter = progress.step("publish", todo.objects, todo.size_bytes)
+        run = _Run(target, meter, ledger, held or _Free(), seal if fresh else None)
         try:
             rows = inventory.write(run.entries(plan.changes), file)
         except OSError as error:  # of the inventory's own file: targets and sources tell theirs in words
@@ -107,12 +111,13 @@ def publish(  # noqa: PLR0913 - what it works on, and who is asked and told
                 uploaded_bytes=done.uploaded_bytes,
                 skipped=done.skipped,
             )
-        ref = _put_inventory(target, file, wanted.release, rows, fresh=fresh)
+        ref = _put_inventory(target, file, wanted.release, rows, seal if fresh else None)
         complete = replace(run.complete(wanted), inventory=ref)
     target.tidy(wanted.release, fresh=fresh)
     target.settle()
     _commit(target, complete, live, held or _Free())
-    return replace(done, record=complete, committed=True)
+    whole = seal.text if seal is not None and fresh else ""
+    return replace(done, record=complete, committed=True, seal=whole, kept=run.kept)
 
 
 def _unchanged(target: Target, wanted: Record, live: Record, held: Held) -> Published:
@@ -138,8 +143,8 @@ class _Free:
 class _Run:
     """One pass over the plan: sends what must be sent, counts it, and remembers what could not be."""
 
-    def __init__(self, target: Target, meter: Meter, ledger: Ledger | None, held: Held) -> None:
-        self._target, self._meter, self._ledger, self._held = target, meter, ledger, held
+    def __init__(self, target: Target, meter: Meter, ledger: Ledger | None, held: Held, seal: Seal | None) -> None:
+        self._target, self._meter, self._ledger, self._held, self._seal = target, meter, ledger, held, seal
         self.sent = Tally()
         self._tallies: dict[str, Tally] = {}
         self._failed: list[Problem] = []
@@ -164,11 +169,18 @@ class _Run:
                     self._meter.advance(1, change.size_bytes)
                     if self._ledger:
                         self._ledger.learn(change.spec, result, tag)
+                    if self._seal:
+                        self._seal.put(result.key, result.size_bytes, result.headers.content_encoding, tag)
                 self._tallies.setdefault(result.artifact, Tally()).add(result.size_bytes, result.content_size_bytes)
                 yield result
         finally:
             if self._ledger:
                 self._ledger.commit()
+
+    @property
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """What there is of each artifact now."""
+        return {name: (tally.objects, tally.size_bytes) for name, tally in self._tallies.items()}
 
     def check(self, rows: int) -> None:
         """Raise Incomplete where an object failed; so many others are there."""
@@ -268,18 +280,20 @@ class _Shortcut:
             yield number, change, None if entry is None else (change, entry, tag)
 
 
-def _begin(target: Target, wanted: Record) -> bool:
+def _begin(target: Target, wanted: Record, seal: Seal | None) -> bool:
     """Mark the release's folder as begun, so that a rerun knows what it finds there for its own; say if this run is it."""
     data = json.dumps({"release": wanted.release, "begun": wanted.created}).encode() + b"\n"
     with suppress(Conflict):  # an unfinished run has begun it
-        target.put(
-            record.begun_key(wanted.release), [data], headers(rule("scene"), encoded=False, final=True), create=True
-        )
+        key, head = record.begun_key(wanted.release), headers(rule("scene"), encoded=False, final=True)
+        tag = target.put(key, [data], head, create=True)
+        if seal:
+            seal.put(key, len(data), None, tag)
         return True
     return False
 
 
-def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int, *, fresh: bool) -> InventoryRef:
+def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int, seal: Seal | None) -> InventoryRef:
+    """Store the inventory; where a release is fresh, and sealed, there is none."""
     size = file.seek(0, 2)
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # a binary file has readinto
@@ -291,8 +305,10 @@ def _put_inventory(target: Target, file: IO[bytes], version: str, rows: int, *, 
         file.seek(0)
         return iter(partial(file.read, BLOCK), b"")
 
-    if fresh or not target.holds(Entry(key, "", size, digest, size, digest, head), blocks):
-        target.put(key, blocks(), head, labels=lambda: {"sha256": digest}, about=size)
+    if seal or not target.holds(Entry(key, "", size, digest, size, digest, head), blocks):
+        tag = target.put(key, blocks(), head, labels=lambda: {"sha256": digest}, about=size)
+        if seal:
+            seal.put(key, size, None, tag)
     return InventoryRef(key, digest, size, rows)
 
 

@@ -60,9 +60,9 @@ class Note:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def keep(self, standing: Standing, found: Lookup) -> None:
-        """Leave a note, where the target lists what it has."""
-        if self._ledger and (seal := found.seal()):
+    def keep(self, standing: Standing, seal: str) -> None:
+        """Leave a note, where the target seals what it has."""
+        if self._ledger and seal:
             self._ledger.set(NAME, self._text(standing, seal))
 
     def _text(self, standing: Standing, seal: str) -> str:

@@ -9,11 +9,22 @@ from publisher.errors import InvalidInput, Problem
 from publisher.targets.access import Reach
 from publisher.targets.base import Held, Lane, Target
 from publisher.targets.local import DEFAULT_PUBLIC_URL, LocalTarget
-from publisher.targets.lookup import Lookup
+from publisher.targets.lookup import Lookup, Seal
 from publisher.targets.nowhere import Nowhere
 from publisher.targets.wire import Notes
 
-__all__ = ["DEFAULT_PUBLIC_URL", "Held", "Lane", "LocalTarget", "Lookup", "Nowhere", "Reach", "Target", "open_target"]
+__all__ = [
+    "DEFAULT_PUBLIC_URL",
+    "Held",
+    "Lane",
+    "LocalTarget",
+    "Lookup",
+    "Nowhere",
+    "Reach",
+    "Seal",
+    "Target",
+    "open_target",
+]
 
 
 def open_target(url: str, public_url: str | None, folder: Path, notes: Notes) -> Target:

@@ -10,7 +10,7 @@ from publisher.objects import Ability, AccessChange, Entry, Headers, ObjectSpec,
 from publisher.parallel import Pace
 from publisher.record import Access
 from publisher.targets.access import Reach
-from publisher.targets.lookup import Lookup
+from publisher.targets.lookup import Lookup, Seal
 
 Body = Iterable[bytes]
 Labels = Callable[[], Mapping[str, str]]
@@ -86,6 +86,9 @@ class Target(Protocol):
         `Lookup.seal`, which is asked for before the answers or after them, is a digest of all that lies in this folder
         but locks and records, by key, size and tag; "" where that would take more than was asked for already.
         """
+
+    def seal(self, version: str) -> Seal | None:
+        """Return what is told of each object as it is put, and comes to the seal that `lookup` will; None where it has none."""
 
     def below(self, prefix: str) -> Iterator[Stored]:
         """List what is stored below a prefix, which ends in a slash, sorted by key; memory does not grow with it."""

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.payload import Payload
-from publisher.record import Access, record_key
+from publisher.record import Access, folder, record_key
 from publisher.targets.access import Reach
 from publisher.targets.ahead import Ahead
 from publisher.targets.base import Body, Held, Labels, Lane, Signed
@@ -83,7 +83,7 @@ class Bucket(Patient):
         """Tell what is stored under each key, by one listing of each folder at the top that they lie in."""
         if not likely:
             return Lookup(self._looked_up(keys, likely, None))
-        seal = Seal({record_key(likely), key_of(likely), canary_of(likely)})
+        seal = self.seal(likely)
         ahead = Ahead(self.listed(f"{likely}/"), seal.add)
 
         def sealed() -> str:
@@ -91,6 +91,11 @@ class Bucket(Patient):
             return seal.text
 
         return Lookup(self._looked_up(keys, likely, ahead), sealed, ahead.leave)
+
+    def seal(self, version: str) -> Seal:
+        """Return what seals all below a release's folder, but for what a run that changes nothing may write."""
+        passing = {record_key(version), key_of(version), canary_of(version)}
+        return Seal(f"{folder(version)}/", passing, encodings=self.wire.tells_encoding)
 
     def _looked_up(self, keys: Iterable[str], likely: str, ahead: Ahead[Stored] | None) -> Iterator[Stored | None]:
         def listed(prefix: str, last: str) -> Iterator[Stored]:

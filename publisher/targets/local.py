@@ -96,6 +96,10 @@ class LocalTarget:
                 return Stored(key, info.st_size, encoding)
         return None
 
+    def seal(self, version: str) -> None:
+        """Return None: what lies in a folder is looked at one by one."""
+        del version
+
     def below(self, prefix: str) -> Iterator[Stored]:
         """List the files below a prefix: `X.gz` that stands for `X` as `X`."""
         with suppress(FileNotFoundError), os.scandir(f"{self.root}/{prefix}") as entries:

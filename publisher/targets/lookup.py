@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Self
 
-from publisher.objects import Stored
+from publisher.objects import UNTOLD, Stored
 from publisher.targets.wire import Head
+
+ROWS = 512  # that a seal takes at once
 
 
 class Lookup(Iterator[Stored | None]):
@@ -41,23 +43,51 @@ class Lookup(Iterator[Stored | None]):
 
 
 class Seal:
-    """A digest of all that a listing tells: while it is the same, so are the objects."""
+    """A digest of all that lies in a release's folder: while it is the same, so are the objects.
 
-    def __init__(self, passing: Collection[str]) -> None:
-        """Begin with nothing; `passing` are keys that come and go, and do not count."""
-        self._digest, self._passing = hashlib.sha256(), passing
+    Who lists them comes to the same as who puts them, in the order of keys but for the release's own records.
+    """
+
+    def __init__(self, records: str, passing: Collection[str], *, encodings: bool) -> None:
+        """Begin with nothing.
+
+        Args:
+            records: the folder of the release's own records, in any order.
+            passing: keys that come and go, and do not count.
+            encodings: whether a listing tells Content-Encoding.
+
+        """
+        self._digest, self._records, self._passing, self._encodings = hashlib.sha256(), records, passing, encodings
+        self._own: list[str] = []  # lines, as many as there are records
+        self._put: list[Stored] = []
 
     def add(self, stored: list[Stored]) -> None:
-        """Take the next objects, in the order of keys."""
-        lines = [
-            f"{key}\0{size}\0{encoding}\0{tag}\n" for key, size, encoding, tag in stored if key not in self._passing
-        ]
+        """Take the next objects of a listing."""
+        lines = []
+        for key, size, encoding, tag in stored:
+            line = f"{key}\0{size}\0{encoding}\0{tag}\n"
+            if not key.startswith(self._records):
+                lines.append(line)
+            elif key not in self._passing:
+                self._own.append(line)
         self._digest.update("".join(lines).encode(errors="surrogateescape"))
+
+    def put(self, key: str, size_bytes: int, encoding: str | None, tag: str) -> None:
+        """Take an object that was stored."""
+        self._put.append(Stored(key, size_bytes, encoding if self._encodings else UNTOLD, tag))
+        if len(self._put) == ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.add(self._put)
+        self._put = []
 
     @property
     def text(self) -> str:
         """The digest of what was taken."""
-        return self._digest.hexdigest()
+        self._flush()
+        own = "".join(sorted(self._own)).encode(errors="surrogateescape")
+        return hashlib.sha256(self._digest.digest() + own).hexdigest()
 
 
 class Listing:

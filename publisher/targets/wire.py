@@ -64,6 +64,9 @@ class Large(Protocol):
 class Wire(Protocol):
     """One bucket, spoken to in its own protocol. Keys are whole keys in the bucket. Every method raises Trouble."""
 
+    tells_encoding: bool
+    """Whether `list` tells Content-Encoding."""
+
     @property
     def address(self) -> str:
         """The address below which the store itself has the keys, without a slash at its end."""

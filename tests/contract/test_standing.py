@@ -18,9 +18,12 @@ from publisher.publish import publish
 from publisher.standing import NAME
 from publisher.targets import ahead, open_target
 from publisher.tree import Tree
+from tests.nursery import Nursery
 from tests.rig import Rig, ops, reasons
+from tests.servers.faults import FaultProxy
 from tests.servers.fixtures import BUCKET
 from tests.servers.seaweed import Seaweed
+from tests.shop import INVENTORY, LARGE, Shop, fill, is_data
 
 CHUNK = bytes(range(256)) * 16
 KEYS = ["v1/files/notes/a.txt", "v1/files/notes/b.txt", "v1/files/seg/1-2", "v1/files/seg/1-3", "v1/files/seg/info"]
@@ -228,3 +231,27 @@ def test_objects_elsewhere_are_compared_one_by_one(lab: Lab) -> None:
     lab.put("shared/more/c.txt", b"sdrow\n")
     made = lab.plan()
     assert reasons(made, Op.REPLACE) == {"shared/more/c.txt": "recorded, but changed at the target"}
+
+
+@pytest.mark.parametrize("status", ["draft", "final"])
+def test_the_first_run_after_publishing_compares_nothing(
+    seaweed: Seaweed, prefix: str, tmp_path: Path, status: str
+) -> None:
+    """Who has put everything knows what a listing will tell: of objects in parts and of the release's own, too."""
+    manifest = fill(tmp_path / "release", chunks=3, texts=5) / f"{status}.yaml"
+    shop = Shop(seaweed, prefix)
+    with FaultProxy(seaweed.endpoint) as proxy, Nursery(proxy.endpoint, tmp_path / "said") as nursery:
+
+        def published() -> list[str]:
+            """Return what was asked for of the inventory, and what was put of the release."""
+            proxy.clear()
+            assert nursery.publish(manifest, shop.url) == 0, nursery.said.read_text()
+            seen = [each for each in proxy.log if INVENTORY in each.path or is_data(each)]
+            return [f"{each.method} {each.path.rpartition('v1/')[2]}" for each in seen]
+
+        assert len(published()) == 3 + 5 + 1 + 1
+        assert shop.objects()[LARGE][1].endswith('-2"')
+        assert published() == []
+        shop.put("v1/files/data/003.txt", b"others")
+        assert "PUT files/data/003.txt" in published()  # and all is as it was before
+        assert published() == []

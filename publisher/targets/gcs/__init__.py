@@ -42,6 +42,8 @@ _FOUND_PART = frozenset({200, 206, MISSING, UNSATISFIABLE})
 class GcsWire:
     """One bucket. Many threads may use it at once."""
 
+    tells_encoding = True
+
     def __init__(self, bucket: str) -> None:
         """Take the bucket's name; nothing is asked for yet."""
         self.bucket = bucket

@@ -38,6 +38,8 @@ _MUTE = frozenset({400, 403})  # that is all that a HEAD is answered: to say why
 class S3Wire:
     """One bucket. Many threads may use it at once."""
 
+    tells_encoding = False
+
     def __init__(self, bucket: str) -> None:
         """Take the bucket's name; nothing is asked for yet."""
         self.bucket = bucket
