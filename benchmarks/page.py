@@ -23,8 +23,9 @@ time. Slow tools run once (*n* = 1). *publisher = 1* is a tool's time over publi
 
 **What is compared.** publisher runs as `publisher release MANIFEST --target s3://… --until publish --no-access`, with
 nothing remembered from an earlier run: it looks at every file, plans, refuses what must not be published, sends each
-object with its headers and with its SHA-256 as the store's checksum and as metadata, and writes an inventory and a
-commit record. The others copy: they plan nothing, record nothing, and verify nothing afterwards. Each has its own
+object with its headers, a checksum that the store holds it against (CRC32C, and SHA-256 in what is signed), and its
+SHA-256 as metadata, and writes an inventory and a commit record. It works in as many processes as there are cores.
+The others copy: they plan nothing, record nothing, and verify nothing afterwards. Each has its own
 default checksums (of the signed payload, or MD5), and as many requests at once as serve it best among those shown.
 *obstore loop* is `benchmarks/obstore_loop.py`: the library that publisher sends with, in the shortest loop there is,
 with headers and SHA-256. *load generator* is `benchmarks/replay.py`: requests that were made and signed beforehand,
@@ -57,7 +58,8 @@ _NOTES = {
     ),
     "c": "Each has a server of its own. The load generator sends objects of 16 MB.",
     "d-few": (
-        "publisher knows the files that it has sent by size, time and inode, and asks the store what is there. s5cmd"
+        "publisher knows the files that it has sent by name, size, time and inode, and the store's listing by its digest;"
+        " where either differs, it compares one by one, which is timed apart. s5cmd"
         " and aws compare size and time, rclone reads every file and compares MD5; they run on the objects that publisher"
         " has published. cloudfiles and the loop have no such thing."
     ),

@@ -164,7 +164,15 @@ def again(bench: Bench, name: str, source: Data, ways: Sequence[Tool]) -> Result
             return row
 
         rows = in_turn(bench, ways, lambda _: iter([once]))
-    return Result(name, source.objects, source.size_bytes, rows, apart={"first publication": first.wall})
+        info = source.source / "info"
+        written = info.read_bytes()
+        info.unlink()
+        info.write_bytes(written)
+        compared = bench.run(tools.publisher(), job)
+        if _listing(server, f"again/{source.key}/") != before:
+            raise SystemExit("publisher has written something")
+    apart = {"first publication": first.wall, "again, where one file was written anew": compared.wall}
+    return Result(name, source.objects, source.size_bytes, rows, apart=apart)
 
 
 def many(bench: Bench, name: str, source: Data) -> Result:
