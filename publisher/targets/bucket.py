@@ -21,7 +21,7 @@ from publisher.targets.ahead import Ahead
 from publisher.targets.base import Body, Held, Labels, Lane, Signed
 from publisher.targets.lock import canary_of, held, key_of
 from publisher.targets.lookup import Listing, Lookup, Seal, begun
-from publisher.targets.parts import PART_BYTES, Crc32c, gather, regrouped
+from publisher.targets.parts import PART_BYTES, Crc32c, gather, joined, regrouped
 from publisher.targets.patience import HOPELESS, Patient, reachable
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
@@ -263,23 +263,24 @@ class Bucket(Patient):
 
     def _send(self, key: str, large: Large, parts: Parts) -> tuple[int, str]:
         """Send what has not arrived yet, in parts; return the size and the checksum of the whole."""
-        total, size = Crc32c(), 0
-        flying: deque[Future[None]] = deque()
+        total, size = Crc32c().text, 0
+        flying: deque[Future[tuple[str, int]]] = deque()
         with ThreadPoolExecutor(large.abreast) as pool:
             for number, (data, last) in enumerate(parts(large.part_bytes)):
-                total.add(data)
                 size += len(data)
                 if len(flying) == large.abreast:
-                    flying.popleft().result()
+                    total = joined(total, *flying.popleft().result())
                 flying.append(pool.submit(self._send_part, key, large, number, data, last=last))
             for future in flying:
-                future.result()
-        return size, total.text
+                total = joined(total, *future.result())
+        return size, total
 
-    def _send_part(self, key: str, large: Large, number: int, data: bytes, *, last: bool) -> None:
+    def _send_part(self, key: str, large: Large, number: int, data: bytes, *, last: bool) -> tuple[str, int]:
+        """Send a part, unless it has arrived already; return its checksum and size."""
         crc32c = Crc32c(data).text
         if not large.arrived(number, data, crc32c):
             self.persist(key, lambda _: large.send(number, data, crc32c, last=last), alone=True)
+        return crc32c, len(data)
 
     # Being one of several publishers
 

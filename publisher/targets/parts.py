@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 PART_BYTES = 16 << 20  # what is larger is sent in parts
+_POLYNOMIAL = 0x82F63B78  # of CRC32C, its lowest power first
 
 
 class Crc32c:
@@ -27,6 +29,41 @@ class Crc32c:
     def text(self) -> str:
         """The checksum."""
         return base64.b64encode(self._sum.digest()).decode()
+
+
+def joined(first: str, second: str, size_bytes: int) -> str:
+    """Return the CRC32C of two runs of bytes by that of each, where the second has so many: nothing is read again.
+
+    As zlib's `crc32_combine` does: https://github.com/madler/zlib/blob/v1.3.1/crc32.c.
+    """
+    found = _applied(_zeros(size_bytes), _number(first)) ^ _number(second)
+    return base64.b64encode(found.to_bytes(4, "big")).decode()
+
+
+def _number(crc32c: str) -> int:
+    return int.from_bytes(base64.b64decode(crc32c), "big")
+
+
+@lru_cache(maxsize=8)
+def _zeros(size_bytes: int) -> tuple[int, ...]:
+    """Return what so many zeros make of a checksum: a column for each of its bits. The square of one is that of twice as many."""
+    made, power = [1 << bit for bit in range(32)], [_POLYNOMIAL, *(1 << bit for bit in range(31))]
+    bits = size_bytes * 8
+    while bits:
+        if bits & 1:
+            made = [_applied(power, column) for column in made]
+        power = [_applied(power, column) for column in power]
+        bits >>= 1
+    return tuple(made)
+
+
+def _applied(columns: Sequence[int], crc32c: int) -> int:
+    found = 0
+    for column in columns:
+        if crc32c & 1:
+            found ^= column
+        crc32c >>= 1
+    return found
 
 
 def gather(blocks: Iterator[bytes]) -> tuple[bytes, bool]:

@@ -13,7 +13,7 @@ import pytest
 from publisher import payload
 from publisher.objects import Form, Headers, ObjectSpec
 from publisher.payload import Payload
-from publisher.targets.parts import regrouped
+from publisher.targets.parts import Crc32c, joined, regrouped
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 200, 1000, 1001])
@@ -68,3 +68,10 @@ def test_a_source_is_read_as_it_is_wanted(
         body.wants(wanted)
         found.append(len(block))
     assert found == sizes
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, (1 << 20) + 7])
+def test_checksums_of_parts_make_that_of_the_whole(size: int) -> None:
+    first, second = b"some bytes", Random(size).randbytes(size)
+    assert joined(Crc32c(first).text, Crc32c(second).text, size) == Crc32c(first + second).text
+    assert joined(Crc32c().text, Crc32c(second).text, size) == Crc32c(second).text
