@@ -65,7 +65,7 @@ _NOTES = {
     ),
     "d-many": "As above. The files are hard links to some hundreds, which all tools read from memory.",
     "million": (
-        "Objects of 1 KB. What is held is looked at four times a second. The process starts, looks at all files and"
+        "Objects of 2 KB. What is held is looked at four times a second. The process starts, looks at all files and"
         " plans before the first of them is sent."
     ),
     "local": (

@@ -62,7 +62,7 @@ def nothing_changed(bench: Bench) -> Iterator[Result]:
 def million(bench: Bench) -> Iterator[Result]:
     """Very many objects, to a server that forgets them."""
     with bench.folder("million") as place:
-        yield many(bench, "million", data.linked_chunks(place, bench.count(MILLION), 1024))
+        yield many(bench, "million", data.linked_chunks(place, bench.count(MILLION), 2048))
 
 
 def onto_a_folder(bench: Bench) -> Iterator[Result]:
