@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from threading import Barrier, Event, Thread
 from threading import Lock as Mutex
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -98,7 +99,7 @@ class Shelf:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(lock, "now", made)
-    monkeypatch.setattr(lock.time, "sleep", made.sleep)
+    monkeypatch.setattr(lock, "time", SimpleNamespace(sleep=made.sleep))  # not everybody's
     return made
 
 
