@@ -16,9 +16,8 @@ def main() -> NoReturn:
     # it does while modules are imported, which is why the commands are imported here.
     gc.set_threshold(50_000, 20, 50)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody else's code has a say in reading a manifest
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # numpy makes a thread for each core as it is imported, for nothing
+    # numpy makes a thread for each core as it is imported, for nothing; and who has threads cannot be copied.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from publisher.cli.app import app  # noqa: PLC0415 - as above
 
     for name in ("stdout", "stderr"):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import IO, cast
@@ -16,21 +14,17 @@ from publisher.errors import Conflict, Problem, Unreachable
 from publisher.objects import Ability, AccessChange, Entry, Headers, Stored
 from publisher.payload import Payload
 from publisher.record import Access, folder, record_key
+from publisher.targets import canary, large
 from publisher.targets.access import Reach
 from publisher.targets.ahead import Ahead
 from publisher.targets.base import Body, Held, Labels, Lane, Signed
 from publisher.targets.lock import canary_of, held, key_of
 from publisher.targets.lookup import Listing, Lookup, Seal, begun
-from publisher.targets.parts import PART_BYTES, Crc32c, gather, joined, regrouped
+from publisher.targets.parts import PART_BYTES, Crc32c, gather, regrouped
 from publisher.targets.patience import HOPELESS, Patient, reachable
 from publisher.targets.wire import ABSENT, Head, Large, Notes, Trouble, Why, Wire
 
 SWAPS = 50  # times that others must be quicker before one gives up
-
-Parts = Callable[[int], Iterator[tuple[bytes, bool]]]
-"""The bytes of an object in parts of a size, and whether each is the last."""
-
-_PRECONDITIONS = "preconditions"
 
 
 class Bucket(Patient):
@@ -214,7 +208,7 @@ class Bucket(Patient):
         self.stored = True
         return tag
 
-    def _put_large(self, key: str, parts: Parts, headers: Headers, condition: str | None, about: int) -> str:
+    def _put_large(self, key: str, parts: large.Parts, headers: Headers, condition: str | None, about: int) -> str:
         """Send an object in parts, several at once; what an earlier run has sent is not sent again."""
         name, self._in_parts = self.prefix + key, True
         if condition == ABSENT and self.head(key) is not None:
@@ -223,15 +217,15 @@ class Bucket(Patient):
         def begin(_: int) -> Large:
             return self.wire.large(name, headers, {}, self._notes, size_bytes=about)
 
-        large = self.persist(key, begin, alone=True)
-        size, crc32c = self._send(key, large, parts)
+        started = self.persist(key, begin, alone=True)
+        size, crc32c = large.send(started, parts, lambda ask: self.persist(key, lambda _: ask(), alone=True))
 
         def ours() -> str | None:
             head = self.head(key, checksum=True)
             same = head and (head.size_bytes, head.crc32c, head.headers) == (size, crc32c, headers)
             return head.tag if head and same else None
 
-        return self._commit(key, lambda _: large.finish(size, crc32c, condition), ours, alone=True)
+        return self._commit(key, lambda _: started.finish(size, crc32c, condition), ours, alone=True)
 
     def _commit(self, key: str, put: Callable[[int], str], ours: Callable[[], str | None], *, alone: bool) -> str:
         """Put under a condition; return the tag of what is there where that is `ours`, by an earlier try whose answer was lost."""
@@ -261,27 +255,6 @@ class Bucket(Patient):
             raise _there(key)
         return tag
 
-    def _send(self, key: str, large: Large, parts: Parts) -> tuple[int, str]:
-        """Send what has not arrived yet, in parts; return the size and the checksum of the whole."""
-        total, size = Crc32c().text, 0
-        flying: deque[Future[tuple[str, int]]] = deque()
-        with ThreadPoolExecutor(large.abreast) as pool:
-            for number, (data, last) in enumerate(parts(large.part_bytes)):
-                size += len(data)
-                if len(flying) == large.abreast:
-                    total = joined(total, *flying.popleft().result())
-                flying.append(pool.submit(self._send_part, key, large, number, data, last=last))
-            for future in flying:
-                total = joined(total, *future.result())
-        return size, total
-
-    def _send_part(self, key: str, large: Large, number: int, data: bytes, *, last: bool) -> tuple[str, int]:
-        """Send a part, unless it has arrived already; return its checksum and size."""
-        crc32c = Crc32c(data).text
-        if not large.arrived(number, data, crc32c):
-            self.persist(key, lambda _: large.send(number, data, crc32c, last=last), alone=True)
-        return crc32c, len(data)
-
     # Being one of several publishers
 
     @contextmanager
@@ -310,36 +283,12 @@ class Bucket(Patient):
 
     def abilities(self, version: str) -> tuple[Ability, ...]:
         """Probe with a canary whether the store refuses to overwrite; what was once seen is remembered."""
-        seen = self._notes.get(_PRECONDITIONS)
-        works: bool | None
-        if seen is not None:
-            works = seen == "yes"
-        else:
-            works = self._probe(canary_of(version))
-            if works is not None:
-                self._notes.set(_PRECONDITIONS, "yes" if works else "no")
-        message = {
-            True: "the store refuses to overwrite what is there, so two publishers cannot both win",
-            False: "the store ignores If-None-Match: nothing but your care keeps two publishers apart, or a final"
-            " release from being overwritten by other programs",
-            None: "not known whether the store refuses to overwrite: this role may not write its canary",
-        }[works]
-        return (Ability(_PRECONDITIONS, works, message),)
+        key = canary_of(version)
 
-    def _probe(self, key: str) -> bool | None:
-        canary = Headers("text/plain; charset=utf-8", None, "no-cache")
+        def put() -> str:
+            return self.wire.put(self.prefix + key, canary.DATA, canary.HEADERS, {}, ABSENT)
 
-        def refused(_: int) -> bool | None:
-            try:
-                self.wire.put(self.prefix + key, b"canary\n", canary, {}, ABSENT)
-            except Trouble as trouble:
-                if trouble.why in {Why.CONDITION, Why.REFUSED}:
-                    return True if trouble.why is Why.CONDITION else None
-                raise
-            return False
-
-        first = self.persist(key, refused)
-        return self.persist(key, refused) if first is False else first
+        return (canary.preconditions(self._notes, lambda tried: self.persist(key, lambda _: tried(put))),)
 
     def access_changes(self, access: Access, reach: Reach) -> tuple[AccessChange, ...]:
         """Tell of nothing: only a kind of bucket knows how it is opened."""
