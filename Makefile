@@ -19,7 +19,7 @@ test: $(VENV)/.tested lint  ## everything that CI runs
 
 test-all: $(VENV)/.tested lint  ## the slow matrices too
 	tests/install_programs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -o faulthandler_timeout=7200
 
 formats: $(VENV)/.tested  ## draw and read every format, and write the table of docs/formats.md
 	tests/install_programs.sh
