@@ -15,11 +15,11 @@ inputs: $(VENV)/.installed  ## download and prepare the example's real inputs in
 
 test: $(VENV)/.tested lint  ## everything that CI runs
 	tests/install_programs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --max-worker-restart 0
 
 test-all: $(VENV)/.tested lint  ## the slow matrices too
 	tests/install_programs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -o faulthandler_timeout=7200
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -o faulthandler_timeout=7200 --max-worker-restart 0
 
 formats: $(VENV)/.tested  ## draw and read every format, and write the table of docs/formats.md
 	tests/install_programs.sh
