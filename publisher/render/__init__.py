@@ -94,16 +94,16 @@ def _all(
     with _chromium() as chromium, Stranger(client_url) as client:
         watchdog = Watchdog(chromium, stopped)
         for ref in live.scenes:
-            tab = tabs.new(chromium, seconds, stopped)
+            tab = Tab(chromium, seconds, stopped)
             with watchdog.watching(seconds + GRACE_SECONDS) as hung:
                 try:
-                    scene, findings = _visit(tab, ref, live, base_url, client, folder)
+                    with tab:
+                        watchdog.look()
+                        scene, findings = _visit(tab, ref, live, base_url, client, folder)
                 except Error as error:
                     scene = _opened(ref)
                     message = f"the browser gave it up: {_first_line(error)}" if not hung.is_set() else _hung(tab)
                     findings = [Finding("render", "error", ref.key, message)]
-                finally:
-                    tab.page.close()
             drawn.append(scene)
             found += findings
             meter.advance(1, 0)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from publisher import viewer, work
 from publisher.render import seen
@@ -30,20 +30,32 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Tab:
-    """A page, which is looked at for so many seconds at the most."""
+    """A page of a browser, as long as this is entered, which is looked at for so many seconds at the most.
 
-    page: Any
-    traffic: Traffic
+    It is empty at first, and whatever pages before it kept is not there.
+    """
+
+    browser: Any  # playwright's
     seconds: float
     stopped: Any  # a threading.Event
+    page: Any = field(init=False)
+    traffic: Traffic = field(default_factory=Traffic)
     still_seconds: float = STILL_SECONDS
     colors: Mapping[str, str] = field(default_factory=dict)
     layers: Sequence[Mapping[str, Any]] = ()  # of the scene
     showing: Sequence[Mapping[str, Any]] = ()  # those that were shown last
     deadline: float = field(init=False)  # by `time.monotonic`
 
-    def __post_init__(self) -> None:
+    def __enter__(self) -> Self:
+        """Open it."""
+        self.page = self.browser.new_page(viewport=SIZE)
+        self.traffic.listen(self.page)
         self.deadline = monotonic() + self.seconds
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.page.close()
 
     def open(self, client: str) -> None:
         """Load the viewer from the server that has it, without a scene."""
@@ -161,14 +173,6 @@ class Tab:
 
 def _script() -> str:
     return Path(__file__).with_name("client.js").read_text(encoding="utf-8")
-
-
-def new(browser: Any, seconds: float, stopped: Any) -> Tab:  # noqa: ANN401 - playwright's, threading's
-    """Open an empty page in a browser; whatever pages before it kept is not there."""
-    traffic = Traffic()
-    page = browser.new_page(viewport=SIZE)
-    traffic.listen(page)
-    return Tab(page, traffic, seconds, stopped)
 
 
 def _keep(path: Path, pictures: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 
 from publisher import render as step
 from publisher import serve, viewer
-from publisher.render import render
+from publisher.render import render, watchdog
+from publisher.render.watchdog import Watchdog
 from tests.browser.stage import Stage, record
 
 pytestmark = pytest.mark.browser
@@ -63,3 +66,27 @@ def test_a_shader_that_loops_and_the_scene_after_it(stage: Stage, tmp_path: Path
     assert "was ended while it showed layer 'EM': does a shader go on for ever" in said[0].message
     assert next(each for each in result.scenes if each.name == "good").layers == ("Neurons", "EM")
     assert took < 60
+
+
+@pytest.mark.slow
+def test_a_browser_that_stands_still(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not even say that its page was ended, and so is ended itself."""
+    look = Watchdog.look
+
+    def stop(watchdog: Watchdog) -> None:
+        look(watchdog)
+        for pid in watchdog._browser:  # noqa: SLF001
+            os.kill(pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(Watchdog, "look", stop)
+    monkeypatch.setattr(watchdog, "LAST_SECONDS", 3.0)
+    stage.add("other")
+    stage.write()
+    result, took = opened(stage, ["good", "other"], 2, tmp_path / "client")
+    assert [(found.severity, found.key) for found in result.findings] == [
+        ("error", "v1/good.json"),
+        ("error", "v1/other.json"),
+    ]
+    assert "was ended" in result.findings[0].message
+    assert "the browser gave it up" in result.findings[1].message
+    assert took < 30
