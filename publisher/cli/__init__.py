@@ -14,7 +14,7 @@ def main() -> NoReturn:
     """Run the command line."""
     # Millions of small values pass by, none of them in a circle: looking for circles takes a tenth of the time, and so
     # it does while modules are imported, which is why the commands are imported here.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # nobody else's code has a say in reading a manifest
     # numpy makes a thread for each core as it is imported, for nothing; and who has threads cannot be copied.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
