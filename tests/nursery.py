@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import IO, Self
 
 from tests.servers.s3 import environment
 from tests.shop import PART_BYTES
+
+LONGEST_SECONDS = 500  # for one publisher
 
 _CODE = """
 import json, os, sys, traceback
@@ -82,16 +85,23 @@ class Nursery:
     def begin(self, manifest: Path, to: str) -> None:
         """Have a publisher run, whose `pid` is then known."""
         assert self._process.stdin
-        assert self._process.stdout
         self._child = Future()
         self._process.stdin.write(f"{json.dumps([str(manifest), to])}\n")
         self._process.stdin.flush()
-        self._child.set_result(int(self._process.stdout.readline()))
+        self._child.set_result(self._heard())
 
     def end(self) -> int:
         """Wait until it has ended; return its exit code."""
+        return self._heard()
+
+    def _heard(self) -> int:
         assert self._process.stdout
-        return int(self._process.stdout.readline())
+        limit = Timer(LONGEST_SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
+        limit.start()
+        line = self._process.stdout.readline()
+        limit.cancel()
+        assert line, f"the publisher has not ended within {LONGEST_SECONDS} s: {self.said.read_text()}"
+        return int(line)
 
     def publish(self, manifest: Path, to: str) -> int:
         """Have a publisher run, and return its exit code."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -129,6 +130,15 @@ def parts(root: Path) -> list[str]:
     return sorted(path.name for path in (root / ".publisher-tmp").glob("*") if path.name != "lock")
 
 
+@contextmanager
+def mortal(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a process with this block, also where a test fails in it: `Popen` itself would wait, maybe for ever."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 _PEAK = """
 import re, sys
 print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
@@ -141,7 +151,7 @@ def peak_bytes(code: str, *arguments: object) -> int:
     Not `ru_maxrss`: Linux lets a child begin with that of the process that started it, which hides what is smaller.
     """
     command = [sys.executable, "-c", code + _PEAK, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[-1]) * 1024
 

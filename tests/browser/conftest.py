@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
 
+from publisher.render.watchdog import Watchdog
 from tests.browser.chromium import FLAGS
 from tests.e2e.conftest import inputs, published, served
+
+LONGEST_SECONDS = 300.0  # for one test
 
 __all__ = ["inputs", "published", "served"]
 
@@ -26,6 +30,16 @@ def chromium() -> Iterator[Any]:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield launched
         launched.close()
+
+
+@pytest.fixture(autouse=True)
+def _ends(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A browser that answers no more is ended: playwright waits for most answers without a limit."""
+    if "chromium" not in request.fixturenames:
+        yield
+        return
+    with Watchdog(request.getfixturevalue("chromium"), Event()).watching(LONGEST_SECONDS):
+        yield
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import requests
 from tests.e2e.buckets import alone, publisher
 from tests.e2e.conftest import ROOT, snapshot
 from tests.e2e.test_site_host import written
+from tests.rig import mortal
 
 WAIT = 60
 
@@ -58,7 +59,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert done.code == 0, done.err
     words = ("serve", at / "public", "--manifest", manifest, "--port", "0", "--json")
     command = [sys.executable, "-m", "publisher.cli", *map(str, words)]
-    with subprocess.Popen(command, cwd=ROOT, env=alone(), stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(command, cwd=ROOT, env=alone(), stdout=subprocess.PIPE, text=True) as process,
+        mortal(process),
+    ):
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         assert told["page"] == f"{told['url']}/site/v1/"
@@ -139,9 +143,11 @@ def test_an_open_page_loads_itself_again(desk: Desk, chromium: Any) -> None:
 def test_a_release_that_is_not_published_yet_has_a_preview(tmp_path: Path) -> None:
     manifest = written(tmp_path)
     command = [sys.executable, "-m", "publisher.cli", "serve", "--manifest", str(manifest), "--port", "0", "--json"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=alone({"PYTHONPATH": str(ROOT)}), stdout=subprocess.PIPE, text=True
-    ) as process:
+    env = alone({"PYTHONPATH": str(ROOT)})
+    with (
+        subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process,
+        mortal(process),
+    ):
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         page = requests.get(told["page"], timeout=WAIT).text

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Barrier, Event, Thread
+from threading import Barrier, BrokenBarrierError, Event, Thread
 from threading import Lock as Mutex
 from types import SimpleNamespace
 from typing import Any, Self
@@ -29,6 +29,7 @@ from publisher.ledger import Ledger
 from publisher.objects import Headers
 from publisher.targets import Target, lock, open_target, pace
 from tests.nursery import Nursery
+from tests.rig import mortal
 from tests.servers import faults
 from tests.servers.faults import Answer, Fault, FaultProxy, Forward, Request
 from tests.servers.rclone import RcloneS3
@@ -443,13 +444,15 @@ def test_what_was_forked_from_a_holder_holds_nothing() -> None:
         if not child:
             said = ""
             try:
-                holding.check()
-            except Locked as error:
-                said = error.problems[0].message
-            finally:
+                try:
+                    holding.check()
+                except Locked as error:
+                    said = error.problems[0].message
                 holding.give_back()
                 os.write(write, f"{shelf.holder.nonce} {said}".encode())
+            finally:
                 os._exit(0)
+        os.close(write)
         os.waitpid(child, 0)
         nonce, _, said = os.read(read, 1000).decode().partition(" ")
         assert nonce == shelf.holder.nonce
@@ -460,7 +463,7 @@ def test_what_was_forked_from_a_holder_holds_nothing() -> None:
 @pytest.mark.parametrize("strict", [True, False])
 def test_of_racers_one_wins_where_conditions_are_minded(strict: bool) -> None:  # noqa: FBT001
     """The control: at a place that ignores them, all do."""
-    shelf, all_have_read = Shelf(strict=strict), Barrier(RACERS)
+    shelf, all_have_read = Shelf(strict=strict), Barrier(RACERS, timeout=60)
     shelf.before_write = all_have_read.wait
 
     def race(_: int) -> bool:
@@ -499,7 +502,7 @@ def wait_for_all_but_one(racing: list[Future[str]]) -> None:
 
 
 def test_of_threads_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp_path: Path) -> None:
-    start, over = Barrier(RACERS), Event()
+    start, over = Barrier(RACERS, timeout=60), Event()
 
     def race(_: int) -> str:
         target = opened(shop, tmp_path)
@@ -542,6 +545,8 @@ for _ in range(racers):
             os.read(over[0], 1)
     except Locked as error:
         os.write(1, f"{os.getpid()} {error.problems[0].message}\\n".encode())
+    except BaseException as error:
+        os.write(1, f"{os.getpid()} {error!r}\\n".encode())
     os._exit(0)
 os.close(start[1])
 sys.stdin.read()
@@ -553,10 +558,11 @@ for _ in range(racers):
 
 def test_of_processes_that_race_one_wins_and_the_others_are_told(shop: Shop, tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACE, shop.url, str(tmp_path), str(RACERS)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as racing:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as racing, mortal(racing):
         assert racing.stdout
         lines = [next(racing.stdout).strip().partition(" ") for _ in range(RACERS)]
-        racing.communicate()
+        racing.communicate(timeout=60)
     said = {int(pid): what for pid, _, what in lines}
     (winner,) = (pid for pid, what in said.items() if what == "won")
     told = json.loads(shop.read(LOCK) or b"")
@@ -627,7 +633,7 @@ def test_a_store_without_conditions_keeps_no_two_apart_and_says_so(
     assert "nothing but your care keeps two publishers apart" in told.message
     with opened(shop, tmp_path).lock("v1"), pytest.raises(Locked, match=str(os.getpid())):  # who comes later is told
         opened(shop, tmp_path).lock("v1").__enter__()
-    both_have_read = Barrier(2)
+    both_have_read = Barrier(2, timeout=60)
 
     def race(_: int) -> bool:
         target: Any = opened(shop, tmp_path)
@@ -642,7 +648,10 @@ def test_a_store_without_conditions_keeps_no_two_apart_and_says_so(
 
 
 def together(meet: Barrier, put: Callable[..., str], *args: Any, **more: Any) -> str:
-    meet.wait()
+    """Put when all have come; what the store makes them put again, as this one does to racers, they put alone."""
+    with suppress(BrokenBarrierError):
+        meet.wait()
+        meet.abort()
     return put(*args, **more)
 
 

@@ -819,7 +819,7 @@ def test_a_run_that_was_killed_is_gone_on_with(  # noqa: PLR0913, PLR0917
     root = str(Path(__file__).parents[2])
     while not running:
         running.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": root}))
-    assert running[0].wait() == -9
+    assert running[0].wait(120) == -9
     faulty.clear()
     faulty.plan = lambda _: None
 

@@ -260,7 +260,7 @@ def test_over_replaces_only_what_was_meant(place: Place) -> None:
 
 def test_of_many_that_create_at_once_one_wins(place: Place) -> None:
     racers = 16
-    start = Barrier(racers)
+    start = Barrier(racers, timeout=60)
 
     def race(number: int) -> int | None:
         target = place.another()

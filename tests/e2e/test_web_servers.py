@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,9 @@ def serving(name: str, home: Path, root: Path, *, jpeg: bool = True) -> Iterator
             yield base
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):  # Caddy goes on as long as somebody reads from it
+                process.wait(10)
+            process.kill()
 
 
 @pytest.mark.parametrize("name", FILES)

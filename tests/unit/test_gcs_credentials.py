@@ -266,6 +266,9 @@ def test_a_key_file_that_is_not_there_is_named(wire: GcsWire, monkeypatch: pytes
 @pytest.mark.usefixtures("nobody")
 def test_the_real_service_is_reached_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(60)
+        for name in ("NO_PROXY", "HTTPS_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("https_proxy", f"http://{HOST}:{listener.getsockname()[1]}")
         monkeypatch.setenv("no_proxy", "")
         monkeypatch.delenv(service.EMULATOR, raising=False)
@@ -276,7 +279,7 @@ def test_the_real_service_is_reached_through_the_proxy_of_the_environment(monkey
             connection, _ = listener.accept()
             line = connection.recv(1000).partition(b"\r\n")[0]
             connection.close()
-            assert asked.result().why is Why.LOST
+            assert asked.result(60).why is Why.LOST
 
         assert line.startswith(b"CONNECT storage.googleapis.com:443 ")
         monkeypatch.setenv(service.EMULATOR, f"{HOST}:{free_port()}")

@@ -21,6 +21,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.rig import mortal
 from tests.servers import faults, s3
 from tests.servers.faults import FaultProxy, Message, Request, at, every, first, on_key, only, while_time
 from tests.servers.fixtures import BUCKET
@@ -410,7 +411,7 @@ for number in count():
 """
     clients: list[subprocess.Popen[bytes]] = []
     faulty.plan = at(number, faults.kill(lambda: clients[0].pid, before=before))
-    with subprocess.Popen([sys.executable, "-c", code]) as client:
+    with subprocess.Popen([sys.executable, "-c", code]) as client, mortal(client):
         clients.append(client)
         assert client.wait(60) == -signal.SIGKILL
     listed = seaweed.client().list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
