@@ -46,14 +46,18 @@ def copied(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
     if (child := os.fork()) == 0:
         _live(work, parent)
 
+    there = True
+
     def end() -> None:
-        os.kill(child, signal.SIGKILL)
-        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        if there:
+            os.kill(child, signal.SIGKILL)
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
 
     try:
         yield end
     finally:
         end()
+        there = False
         os.waitpid(child, 0)
 
 
@@ -61,6 +65,8 @@ def alone() -> bool:
     """Whether this process can be copied: other threads would be missing from the copy, and what they hold be held for ever."""
     if not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - two cores
         return False
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        return False  # nobody could wait for the copy: its number may be another's at once
     return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names suffice
 
 
@@ -90,7 +96,7 @@ def _result(told: IO[bytes], progress: Progress, again: Callable[[], T]) -> T:
     while True:
         try:
             word, *values = pickle.load(told)  # noqa: S301 - of our own copy
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # it has ended, maybe in the middle of a word
             return again()
         if word == "done":
             return values[0]  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
@@ -107,7 +107,7 @@ def ordered_map(
     window: int = WINDOW,
     halt: Callable[[], None] = lambda: None,
     shortcut: Shortcut[A, B] | None = None,
-) -> Iterator[B]:
+) -> Generator[B]:
     """Yield `function(item)` in the order of `items`, at most `window` of them begun and not yet taken.
 
     What `at_once` has an answer for goes to no thread, nor does what `shortcut` takes. The first exception, in order, is

@@ -6,6 +6,7 @@ import itertools
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import cached_property, partial
 
 from publisher import record
@@ -70,10 +71,11 @@ def plan(
         if live and (standing := note.recall(found)):
             return _stood(standing, live[1], meter)
         both = zip(_ahead(again), found, strict=True)
-        decided = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
+        decisions = ordered_map(judge.decide, both, at_once=judge.at_once, halt=target.pace.halt)
         try:
-            told = counts.watch(_learned(decided, ledger), meter)
-            changes = Changes(told, live[1] if live else ())
+            with closing(decisions) as decided:  # whatever happens, nobody looks any further then
+                told = counts.watch(_learned(decided, ledger), meter)
+                changes = Changes(told, live[1] if live else ())
         except OSError as error:  # of the spool's own file, or of a source that cannot be read
             raise trouble(error, tempfile.gettempdir()) from error
         if problems:

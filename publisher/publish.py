@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import inf
@@ -98,7 +98,8 @@ def publish(  # noqa: PLR0913 - what it works on, and who is asked and told
         meter = progress.step("publish", todo.objects, todo.size_bytes)
         run = _Run(target, meter, ledger, held or _Free(), seal if fresh else None)
         try:
-            rows = inventory.write(run.entries(plan.changes), file)
+            with closing(run.entries(plan.changes)) as entries:  # whatever happens, nothing is sent any more then
+                rows = inventory.write(entries, file)
         except OSError as error:  # of the inventory's own file: targets and sources tell theirs in words
             raise trouble(error, tempfile.gettempdir()) from error
         run.check(rows)
@@ -149,7 +150,7 @@ class _Run:
         self._tallies: dict[str, Tally] = {}
         self._failed: list[Problem] = []
 
-    def entries(self, changes: Iterable[Change]) -> Iterator[Entry]:
+    def entries(self, changes: Iterable[Change]) -> Generator[Entry]:
         """Yield the inventory's rows in order, sending objects as they come."""
         wanted = (change for change in changes if change.op is not Op.ORPHAN)
         sender = _Sender(self._target, self._held)
@@ -157,22 +158,23 @@ class _Run:
             pace = self._target.pace
             lane = self._target.lane()
             shortcut = _Shortcut(lane, self._held) if lane else None
-            sent = ordered_map(
+            answers = ordered_map(
                 sender.send, wanted, at_once=sender.at_once, pace=pace, halt=pace.halt, shortcut=shortcut
             )
-            for change, result, tag in sent:
-                if isinstance(result, Problem):
-                    self._failed.append(result)
-                    continue
-                if change.spec is not None:
-                    self.sent.add(result.size_bytes)
-                    self._meter.advance(1, change.size_bytes)
-                    if self._ledger:
-                        self._ledger.learn(change.spec, result, tag)
-                    if self._seal:
-                        self._seal.put(result.key, result.size_bytes, result.headers.content_encoding, tag)
-                self._tallies.setdefault(result.artifact, Tally()).add(result.size_bytes, result.content_size_bytes)
-                yield result
+            with closing(answers) as sent:
+                for change, result, tag in sent:
+                    if isinstance(result, Problem):
+                        self._failed.append(result)
+                        continue
+                    if change.spec is not None:
+                        self.sent.add(result.size_bytes)
+                        self._meter.advance(1, change.size_bytes)
+                        if self._ledger:
+                            self._ledger.learn(change.spec, result, tag)
+                        if self._seal:
+                            self._seal.put(result.key, result.size_bytes, result.headers.content_encoding, tag)
+                    self._tallies.setdefault(result.artifact, Tally()).add(result.size_bytes, result.content_size_bytes)
+                    yield result
         finally:
             if self._ledger:
                 self._ledger.commit()

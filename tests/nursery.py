@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from tests.shop import PART_BYTES
 LONGEST_SECONDS = 500  # for one publisher
 
 _CODE = """
-import json, os, sys, traceback
+import faulthandler, json, os, signal, sys, traceback
 from pathlib import Path
 import boto3, obstore, pyarrow.parquet
 from publisher import pipeline
@@ -31,6 +32,7 @@ from publisher.errors import PublisherError
 from publisher.targets import lock, parts
 from publisher.targets.s3 import target, uploads
 
+faulthandler.register(signal.SIGUSR1)  # tells where each thread is
 uploads.PART_BYTES = parts.PART_BYTES = int(sys.argv[1])
 for name, seconds in json.loads(sys.argv[2]).items():
     setattr(lock, name, seconds)
@@ -96,12 +98,18 @@ class Nursery:
 
     def _heard(self) -> int:
         assert self._process.stdout
-        limit = Timer(LONGEST_SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
+        limit = Timer(LONGEST_SECONDS, self._give_up)
         limit.start()
         line = self._process.stdout.readline()
         limit.cancel()
         assert line, f"the publisher has not ended within {LONGEST_SECONDS} s: {self.said.read_text()}"
         return int(line)
+
+    def _give_up(self) -> None:
+        if self._child.done():
+            self.signal(signal.SIGUSR1)
+            time.sleep(1)
+        os.killpg(self._process.pid, signal.SIGKILL)
 
     def publish(self, manifest: Path, to: str) -> int:
         """Have a publisher run, and return its exit code."""

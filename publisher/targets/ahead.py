@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 from queue import SimpleQueue
-from threading import Semaphore, Thread
+from threading import Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,11 @@ class Ahead(Generic[T]):
     def __init__(self, items: Iterator[T], seen: Callable[[list[T]], None] = lambda _: None) -> None:
         """Begin to run; `seen` takes each block, in the thread."""
         self._items, self._seen = items, seen
-        self._room = Semaphore(BLOCKS)
+        self._room: SimpleQueue[None] = (
+            SimpleQueue()
+        )  # a semaphore is Python: an interrupt may leave it locked for ever
+        for _ in range(BLOCKS):
+            self._room.put(None)
         self._blocks: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()
         self._left = False
         self.ended = False  # whether all was taken
@@ -30,9 +34,9 @@ class Ahead(Generic[T]):
         try:
             while block := list(islice(self._items, BLOCK)):
                 self._seen(block)
-                self._room.acquire()
+                self._room.get()
                 if self._left:
-                    return
+                    break
                 self._blocks.put(block)
             self._blocks.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the next item is taken
@@ -46,7 +50,7 @@ class Ahead(Generic[T]):
     def _take(self) -> list[T]:
         """Wait for the next block."""
         block = self._blocks.get()
-        self._room.release()
+        self._room.put(None)
         self.ended = not isinstance(block, list)
         if isinstance(block, BaseException):
             raise block
@@ -60,4 +64,4 @@ class Ahead(Generic[T]):
     def leave(self) -> None:
         """Have the thread end, as soon as it has its next block."""
         self._left = True
-        self._room.release()
+        self._room.put(None)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
 from publisher.aside import alone, copied
@@ -31,6 +32,9 @@ MOST = 8  # copies: who gives them work has no time for more
 BATCH = 64  # orders in one message
 AHEAD_US = 30_000  # of work that a copy has before it: more than this process is ever busy with something else
 WAIT_SECONDS = 1.0
+SILENT_SECONDS = (
+    400.0  # longer than a request may take: a copy that says nothing for so long was stopped, or its disk was
+)
 
 Answered = tuple[int, Entry | None, str]
 
@@ -151,12 +155,15 @@ class Member:
         self.given: dict[int, ObjectSpec] = {}  # and not answered, by their numbers
         self.before_us = 0  # of work that it has not begun
         self.gone = False
+        self._heard = 0.0
         self._orders: list[tuple[Any, ...]] = []
         self._letters = _Letters(end)
 
     def give(self, number: int, spec: ObjectSpec, *, create: bool, over: str, until: float, cap: int) -> None:
         """Have it store an object, if that can begin before `until`."""
         self._orders.append((number, create, over, until, packed_spec(spec)))
+        if not self.given:
+            self._heard = monotonic()
         self.given[number] = spec
         self.before_us += _cost_us(spec)
         if len(self._orders) >= BATCH:
@@ -172,6 +179,7 @@ class Member:
     def answers(self, of: Employer) -> Iterator[Answered]:
         """Yield what it has answered, and all that it had where it has died."""
         for begun_us, answers in self._letters.read():
+            self._heard = monotonic()
             self.before_us -= begun_us
             for number, row, tag, trouble in answers:
                 spec = self.given.pop(number)
@@ -188,6 +196,8 @@ class Member:
             for number in self.given:  # whatever it has stored of these is found there
                 yield number, None, ""
             self.given.clear()
+        elif self.given and monotonic() - self._heard > SILENT_SECONDS:
+            self.leave()  # so that it has ended
 
 
 class _Letters:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from math import inf
-from threading import Condition
+from threading import Condition, RLock
 from time import monotonic
+from typing import Any
 
 from publisher.targets.wire import Trouble, Why
 
@@ -37,11 +38,13 @@ class AdaptivePace:
     """
 
     def __init__(
-        self, most: int = MOST, now: Callable[[], float] = monotonic, changed: Condition | None = None
+        self, most: int = MOST, now: Callable[[], float] = monotonic, waits: Callable[[Any], Condition] = Condition
     ) -> None:
         """Take the most that may ever be in flight; a clock, and what waits by it."""
         self._most, self._now = most, now
-        self._changed = changed or Condition()
+        # The lock itself is entered, never the condition: that is Python, and an interrupt may leave it locked for ever.
+        self._lock = RLock()
+        self._changed = waits(self._lock)
         self._shortest = inf
         self._cap = float(most)
         self._reckoned, self._answered, self._refused = now(), 0, 0
@@ -60,7 +63,7 @@ class AdaptivePace:
         """Wait while the store wants to be left alone, or while another asks whether it still does."""
         if not self.wary:
             return
-        with self._changed:
+        with self._lock:
             self._wait_until(lambda: self._not_before)
             if self.wary:
                 self._not_before, self._scouting = self._now() + SCOUT_SECONDS, True
@@ -73,7 +76,7 @@ class AdaptivePace:
         well = not self.wary and self._failing_since is None
         if well and seconds >= self._shortest and now - self._reckoned < CALM_SECONDS:
             return  # as nearly always: a lock would cost more than the rest
-        with self._changed:
+        with self._lock:
             if self.idle_seconds > CALM_SECONDS:  # nobody need wait any longer for what is over
                 self._recoveries += 1
                 self._changed.notify_all()
@@ -88,7 +91,7 @@ class AdaptivePace:
 
     def failed(self, trouble: Trouble) -> None:
         """Count a request that was not done."""
-        with self._changed:
+        with self._lock:
             now = self._now()
             self._heard |= trouble.why is not Why.LOST
             self._failing_since = now if self._failing_since is None else self._failing_since
@@ -111,7 +114,7 @@ class AdaptivePace:
             return False
         before = self._recoveries
         until = self._now() + _pause_seconds(tries) * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        with self._changed:
+        with self._lock:
             self._wait_until(lambda: until if self._recoveries == before else 0.0)
         return not self.over
 
@@ -133,7 +136,7 @@ class AdaptivePace:
     def follow(self, cap: int) -> None:
         """Have no more in flight than another says, who hears of all refusals."""
         if cap != self._cap:
-            with self._changed:
+            with self._lock:
                 self._cap = float(cap)
                 self._settle()
 
@@ -150,7 +153,7 @@ class AdaptivePace:
 
     def halt(self) -> None:
         """End all waiting, for good: what fails from now on has failed."""
-        with self._changed:
+        with self._lock:
             self._halted = True
             self._changed.notify_all()
 

@@ -279,3 +279,16 @@ def test_who_is_interrupted_has_nothing_more_sent(yard: Yard) -> None:
     assert yard.publish() == 1
     assert "KeyboardInterrupt" in yard.nursery.said.read_text()
     assert 0 < sum(map(is_data, yard.proxy.log)) < TEXTS // 2  # what was on its way already
+
+
+def test_a_copy_that_says_nothing_for_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was stopped, or whose disk hangs: what it had is sent from here."""
+    ours, theirs = socket.socketpair()
+    member, owner = crew.Member(ours, theirs.close), Owner()
+    group = crew.Crew(owner.lane, [member], owner)
+    group.put(5, spec("a"), create=True, until=now() + 60)
+    assert list(group.answers(0)) == []
+    monkeypatch.setattr(crew, "SILENT_SECONDS", 0.0)
+    assert list(group.answers(0)) == []
+    assert list(group.answers(0)) == [(5, None, "")]
+    assert (member.gone, group.flying) == (True, 0)

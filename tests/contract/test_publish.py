@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from publisher import record, spool
+from publisher import inventory, record, spool
 from publisher.errors import Conflict, Incomplete, LocalTrouble, Problem, PublisherError
-from publisher.objects import Op
+from publisher.objects import Entry, Op
 from publisher.publish import publish
 from tests.rig import Rig, Watched, complete, parts, reasons, state
 
@@ -431,3 +433,22 @@ def test_a_final_record_is_created_and_never_replaced(small: Rig) -> None:
     assert caught.value.problems[0].where == RECORD
     assert (small.root / RECORD).read_bytes() == before
     assert complete(small)
+
+
+def test_what_ends_a_run_ends_its_puts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the disk of the inventory is full. Who gets the lock next must be alone."""
+    for number in range(200):
+        rig.write(f"files/{number:03}.txt", f"{number}")
+
+    def write(entries: Iterator[Entry], _: object) -> int:
+        next(entries)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(inventory, "write", write)
+    watched = Watched(rig.target, lambda *_: time.sleep(0.02))
+    with pytest.raises(LocalTrouble, match="No space left") as caught:
+        rig.publish(watched)
+    sent = len(watched.events)
+    time.sleep(0.3)
+    assert 0 < sent == len(watched.events)
+    assert caught.value.__traceback__ is not None  # which holds all that was going on

@@ -139,3 +139,35 @@ with ExitStack() as stack:
         tmp_path,
     )
     assert (code, said, errors) == (0, ["free"], "")
+
+
+def test_a_result_that_ends_in_the_middle_is_worked_out_here(tmp_path: Path) -> None:
+    code, said, errors = ran(
+        """
+from threading import Timer
+here = os.getpid()
+def work(progress):
+    if os.getpid() == here:
+        return "here"
+    Timer(0.3, os._exit, [9]).start()  # by then the pipe is full, and half of it is on its way
+    return bytes(10_000_000)
+with aside(work, SILENCE) as result:
+    time.sleep(0.6)
+    print(result())
+""",
+        tmp_path,
+    )
+    assert (code, said, errors) == (0, ["here"], "")
+
+
+def test_where_nobody_hears_of_children_no_copy_is_made(tmp_path: Path) -> None:
+    """As below a program that ignores SIGCHLD."""
+    code, said, errors = ran(
+        """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+with aside(lambda _: os.getpid(), SILENCE) as result:
+    print(result() == os.getpid())
+""",
+        tmp_path,
+    )
+    assert (code, said, errors) == (0, ["True"], "")

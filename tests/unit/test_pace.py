@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Condition
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -26,6 +26,10 @@ class Clock(Condition):
     time = 1000.0
     meanwhile: Callable[[], None] | None = None  # happens once, while somebody waits
 
+    def by(self, lock: Any) -> Self:
+        Condition.__init__(self, lock)
+        return self
+
     def now(self) -> float:
         return self.time
 
@@ -46,7 +50,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def asked(clock: Clock) -> AdaptivePace:
-    return AdaptivePace(now=clock.now, changed=clock)
+    return AdaptivePace(now=clock.now, waits=clock.by)
 
 
 def waited(clock: Clock, found: AdaptivePace) -> float:
@@ -258,7 +262,7 @@ class Wire:
 
 def bucket(clock: Clock, *says: Trouble | None) -> Bucket:
     found = Bucket(Wire(clock, *says), "s3://b/x", "x", "http://b/x", Notes())  # type: ignore[arg-type]
-    found.pace = AdaptivePace(now=clock.now, changed=clock)
+    found.pace = AdaptivePace(now=clock.now, waits=clock.by)
     return found
 
 
