@@ -264,6 +264,9 @@ class Bucket(Patient):
             self._lock = key_of(version), holding
             try:
                 yield holding
+            except KeyboardInterrupt:
+                self.pace.halt()  # who gives up waits for no beat that is tried again and again
+                raise
             finally:
                 self._lock = None
 

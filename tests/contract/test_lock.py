@@ -597,6 +597,26 @@ def test_another_machine_that_beats_is_seen_to(shop: Shop, tmp_path: Path, monke
     assert json.loads(shop.read(LOCK) or b"")["host"] == "elsewhere"
 
 
+def test_an_interrupt_waits_for_no_beat_that_is_tried_again(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.1)
+    held = Event()
+    with FaultProxy(shop.server.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        proxy.plan = lambda request: faults.slow_down() if held.is_set() and request.path.endswith(LOCK) else None
+        deadline = time.monotonic() + 20
+        with pytest.raises(KeyboardInterrupt), opened(shop, tmp_path).lock("v1"):
+            held.set()
+            while sum(each.fault is not None for each in proxy.log) < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            began = time.monotonic()
+            raise KeyboardInterrupt
+        assert time.monotonic() - began < 5
+    assert json.loads(shop.read(LOCK) or b"")["nonce"]  # it stands still, and is taken over
+
+
 def test_of_many_that_wait_for_the_dead_one_takes_over(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
