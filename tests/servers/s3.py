@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def client(
         verify=ca and str(ca),
         config=Config(**settings),
     )
+
+
+@contextmanager
+def policy_kept(client: Any, bucket: str) -> Iterator[None]:
+    """Put the policy of a bucket back as it was: releases of other tests may be read by it."""
+    try:
+        before = client.get_bucket_policy(Bucket=bucket)["Policy"]
+    except client.exceptions.ClientError:
+        before = None  # there is none
+    try:
+        yield
+    finally:
+        if before is not None:
+            client.put_bucket_policy(Bucket=bucket, Policy=before)
+        else:
+            client.delete_bucket_policy(Bucket=bucket)
 
 
 def store(endpoint: str, bucket: str, keys: Keys = ADMIN, *, ca: Path | None = None, **config: Any) -> Any:

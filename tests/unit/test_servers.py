@@ -259,10 +259,10 @@ def key(prefix: str, seaweed: Seaweed) -> Iterator[str]:
     place = f"arn:aws:s3:::{BUCKET}/{prefix}*"
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": place}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    seaweed.client().put_bucket_policy(Bucket=BUCKET, Policy=policy)
-    seaweed.ask("PUT", f"{BUCKET}/{prefix}a", BODY, {"Content-Encoding": "gzip", "Cache-Control": "no-cache"})
-    yield f"{prefix}a"
-    seaweed.client().delete_bucket_policy(Bucket=BUCKET)
+    with s3.policy_kept(seaweed.client(), BUCKET):
+        seaweed.client().put_bucket_policy(Bucket=BUCKET, Policy=policy)
+        seaweed.ask("PUT", f"{BUCKET}/{prefix}a", BODY, {"Content-Encoding": "gzip", "Cache-Control": "no-cache"})
+        yield f"{prefix}a"
 
 
 def test_without_a_plan_everything_passes_as_it_is(faulty: FaultProxy, prefix: str, tmp_path: Path) -> None:
