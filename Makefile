@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NO_MKDOCS_2_WARNING := 1
 
@@ -15,11 +16,11 @@ inputs: $(VENV)/.installed  ## download and prepare the example's real inputs in
 
 test: $(VENV)/.tested lint  ## everything that CI runs
 	tests/install_programs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --max-worker-restart 0
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.tested lint  ## the slow matrices too
 	tests/install_programs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -o faulthandler_timeout=7200 --max-worker-restart 0
+	$(PYTEST) -o faulthandler_timeout=7200
 
 formats: $(VENV)/.tested  ## draw and read every format, and write the table of docs/formats.md
 	tests/install_programs.sh

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -257,11 +257,12 @@ def _objects(visit: _Visit, parts: dict[str, Part], total: Tally, findings: Find
 
     read = Tally()
     meter = visit.progress.step("verify", total.objects, total.size_bytes)
-    for seen in ordered_map(see, inventory.read(visit.inventory), pace=Steady(CONNECTIONS)):
-        findings.add(_fitting(visit, found) for found in seen.findings)
-        if seen.read_bytes is not None:
-            read.add(seen.read_bytes)
-        meter.advance(1, seen.entry.size_bytes)
+    with closing(ordered_map(see, inventory.read(visit.inventory), pace=Steady(CONNECTIONS))) as all_seen:
+        for seen in all_seen:
+            findings.add(_fitting(visit, found) for found in seen.findings)
+            if seen.read_bytes is not None:
+                read.add(seen.read_bytes)
+            meter.advance(1, seen.entry.size_bytes)
     return read
 
 

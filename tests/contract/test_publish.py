@@ -446,9 +446,9 @@ def test_what_ends_a_run_ends_its_puts(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(inventory, "write", write)
     watched = Watched(rig.target, lambda *_: time.sleep(0.02))
-    with pytest.raises(LocalTrouble, match="No space left") as caught:
+    with pytest.raises(LocalTrouble) as caught:
         rig.publish(watched)
     sent = len(watched.events)
     time.sleep(0.3)
     assert 0 < sent == len(watched.events)
-    assert caught.value.__traceback__ is not None  # which holds all that was going on
+    assert "No space left" in str(caught.value)  # which has held all that was going on
