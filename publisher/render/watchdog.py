@@ -25,7 +25,8 @@ class Watchdog:
     def __init__(self, browser: Any, stopped: Event) -> None:  # noqa: ANN401 - playwright's
         """Take the browser."""
         self._session, self._stopped = browser.new_browser_cdp_session(), stopped
-        self._browser, self._pages = self._pids(frozenset({"browser"})), self._pids(_OF_PAGES)
+        self._browser = self._pids(frozenset({"browser"}))
+        self._pages: Sequence[int] = ()
 
     @contextmanager
     def watching(self, seconds: float) -> Iterator[Event]:
@@ -38,6 +39,7 @@ class Watchdog:
         finally:
             done.set()
             thread.join()
+            self._pages = ()  # these numbers may soon be others'
 
     def look(self) -> None:
         """Ask the browser for its processes, once there is a page."""

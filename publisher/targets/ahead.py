@@ -20,9 +20,8 @@ class Ahead(Generic[T]):
     def __init__(self, items: Iterator[T], seen: Callable[[list[T]], None] = lambda _: None) -> None:
         """Begin to run; `seen` takes each block, in the thread."""
         self._items, self._seen = items, seen
-        self._room: SimpleQueue[None] = (
-            SimpleQueue()
-        )  # a semaphore is Python: an interrupt may leave it locked for ever
+        # No semaphore: that is Python, and an interrupt may leave it locked for ever.
+        self._room: SimpleQueue[None] = SimpleQueue()
         for _ in range(BLOCKS):
             self._room.put(None)
         self._blocks: SimpleQueue[list[T] | BaseException | None] = SimpleQueue()

@@ -32,9 +32,7 @@ MOST = 8  # copies: who gives them work has no time for more
 BATCH = 64  # orders in one message
 AHEAD_US = 30_000  # of work that a copy has before it: more than this process is ever busy with something else
 WAIT_SECONDS = 1.0
-SILENT_SECONDS = (
-    400.0  # longer than a request may take: a copy that says nothing for so long was stopped, or its disk was
-)
+SILENT_SECONDS = 400.0  # longer than a request may take: a copy that says nothing was stopped, or its disk was
 
 Answered = tuple[int, Entry | None, str]
 
